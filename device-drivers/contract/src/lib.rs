@@ -1,0 +1,1 @@
+//! The Driver trait, device and stream descriptions, and the conformance suite.

@@ -1,0 +1,1 @@
+//! Seeded physiological simulator with scripted faults; playback of EDF and BDF files.

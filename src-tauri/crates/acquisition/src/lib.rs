@@ -1,0 +1,1 @@
+//! Device threads: sample counting, gaps, clock fit, fan-out of blocks.

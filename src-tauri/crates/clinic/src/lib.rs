@@ -1,0 +1,1 @@
+//! Patients, consent, roles, protocols, and the ClinicalSession workflow.

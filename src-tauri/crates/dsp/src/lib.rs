@@ -1,0 +1,1 @@
+//! Filters, derivations, spectra and quality measures: pure functions and states on blocks.

@@ -1,0 +1,1 @@
+//! Typed client of the engine's socket, with the binary sample feed.

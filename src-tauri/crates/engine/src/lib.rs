@@ -1,0 +1,1 @@
+//! The engine process: the facade behind a local socket.

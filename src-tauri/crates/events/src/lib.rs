@@ -1,0 +1,1 @@
+//! System events, their schemas, and the durable event bus.

@@ -1,0 +1,1 @@
+//! EDF+ and BDF+ writers and de-identification.

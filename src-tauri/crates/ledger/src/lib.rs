@@ -1,0 +1,1 @@
+//! Hash chain, Merkle tree, signed checkpoints, proofs and their verification.

@@ -1,0 +1,1 @@
+//! The event log, workflow histories and ledger on SQL.

@@ -1,0 +1,1 @@
+//! Crash-safe encrypted journal, its reader, and the overview pyramid.

@@ -1,0 +1,1 @@
+//! The clinical report as PDF and HTML.

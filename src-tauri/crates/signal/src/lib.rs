@@ -1,0 +1,1 @@
+//! The vocabulary: streams, channels, sample blocks, gaps, montages.

@@ -1,0 +1,1 @@
+//! Durable workflow engine: history, activities, retries, timers, signals, versioning.

@@ -1,0 +1,1 @@
+//! Composition root and facade: the only place that wires rooms.

@@ -1,0 +1,1 @@
+//! Whole sessions through the real programs.

@@ -1,0 +1,1 @@
+//! Our files read by programs that others wrote.

@@ -1,0 +1,2 @@
+//! cargo xtask: run, test, soak, bench.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Types that cross between engine, shell and user interface.
