@@ -1,2 +1,105 @@
 //! cargo xtask: run, test, soak, bench.
-fn main() {}
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that speaks to a terminal"
+)]
+
+mod bench;
+mod build;
+mod exec;
+mod home;
+mod limits;
+mod pyenv;
+mod run;
+mod setup;
+mod shell;
+mod soak;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Exit code when system packages are missing that this person may not install.
+const EXIT_PACKAGES_MISSING: u8 = 3;
+
+/// Builds, runs and checks NeuraScale Workstation.
+///
+/// Exit codes: 0 all well, 1 something failed, 2 wrong usage, 3 system packages are missing and cannot be
+/// installed without rights. `run` passes on the exit code of `neurascale`.
+///
+/// Build products go to CARGO_TARGET_DIR, else to a folder of the user's cache for this compiler and
+/// Cargo.lock. Tests and benchmarks are told NEURASCALE_BIN_DIR (folder of the programs under test),
+/// NEURASCALE_PYENV (Python environment; its interpreter is bin/python) and, in soak, NEURASCALE_SOAK=1.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install the system packages that building and testing need
+    Setup {
+        /// Only what building and running need
+        #[arg(long)]
+        build_only: bool,
+    },
+    /// Build, and record a session on the simulated headset
+    Run(run::RunArgs),
+    /// Check everything: format, lints, architecture, licences, tests, documentation
+    Test(test::TestArgs),
+    /// What CI runs: the same as `test`
+    Ci,
+    /// Measure the figures of the README
+    Bench(bench::BenchArgs),
+    /// The long runs: faults and sessions with multiplied counts, and the fuzz targets
+    Soak(soak::SoakArgs),
+}
+
+fn main() -> ExitCode {
+    match perform(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if error.is::<setup::Missing>() {
+                ExitCode::from(EXIT_PACKAGES_MISSING)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn perform(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Setup { build_only } => {
+            let need = if build_only {
+                setup::Need::Build
+            } else {
+                setup::Need::Tests
+            };
+            setup::ensure(need).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Run(args) => run::run(args),
+        Task::Test(args) => test::test(args),
+        Task::Ci => test::test(test::TestArgs::everything()),
+        Task::Bench(args) => bench::bench(args),
+        Task::Soak(args) => soak::soak(args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,154 @@
+//! `cargo xtask bench`: the figures, measured in release beside their peers.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::build::Environment;
+use crate::setup::{self, Need};
+use crate::{home, pyenv, shell};
+
+/// The README's section of figures stands between these lines.
+const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --readme` -->";
+const END: &str = "<!-- end of figures -->";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BenchArgs {
+    /// Write the table into the README as well
+    #[arg(long)]
+    readme: bool,
+    /// Further arguments for the benchmark program, such as names of figures
+    filters: Vec<String>,
+}
+
+/// Builds in release, measures, prints the table. The benchmark program writes `{"machine": text,
+/// "figures": [{"what", "bound", "aim", "measured": text, "met": bool}]}` to the file after `--json`.
+pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
+    setup::ensure(Need::Tests)?;
+    let environment = Environment {
+        target: home::target()?,
+        pyenv: Some(pyenv::ensure()?),
+        soak: false,
+    };
+    let _lock = home::lock(&environment.target)?;
+    let mut build = shell::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--bins",
+        "-p",
+        "benches",
+        "-p",
+        "cli",
+        "-p",
+        "engine",
+    ]);
+    shell::run(build.envs(environment.variables("release")))?;
+
+    let written = environment.target.join("bench.json");
+    let mut measure = shell::command(environment.programs("release").join("benches"));
+    measure
+        .arg("--json")
+        .arg(&written)
+        .args(&args.filters)
+        .envs(environment.variables("release"));
+    let measured = shell::run(&mut measure);
+    // A missed bound ends the program with an error, after it has written what it measured.
+    let text = fs::read_to_string(&written)
+        .with_context(|| format!("cannot read {}", written.display()))?;
+    let report: Value = serde_json::from_str(&text)
+        .with_context(|| format!("cannot read {}", written.display()))?;
+    let table = table(&report)?;
+    println!("\n{table}\nwritten to {}", written.display());
+    if args.readme {
+        write_readme(&shell::root().join("README.md"), &table)?;
+        println!("README.md: figures replaced");
+    }
+    measured?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The report as a Markdown table, with the machine it was measured on.
+fn table(report: &Value) -> Result<String> {
+    let text = |value: &Value, what: &str| {
+        value[what]
+            .as_str()
+            .map(|text| text.replace('|', "\\|"))
+            .with_context(|| format!("a figure lacks `{what}`"))
+    };
+    let figures = report["figures"]
+        .as_array()
+        .context("the report lacks `figures`")?;
+    if figures.is_empty() {
+        bail!("the report holds no figure");
+    }
+    let mut table = format!("Measured on {}.\n\n", text(report, "machine")?);
+    table.push_str("| what | bound | aim | measured | |\n| --- | --- | --- | --- | --- |\n");
+    for figure in figures {
+        let met = if figure["met"].as_bool().context("a figure lacks `met`")? {
+            "met"
+        } else {
+            "**missed**"
+        };
+        let row = ["what", "bound", "aim", "measured"].map(|column| text(figure, column));
+        for cell in row {
+            table.push_str(&format!("| {} ", cell?));
+        }
+        table.push_str(&format!("| {met} |\n"));
+    }
+    Ok(table)
+}
+
+fn write_readme(path: &Path, table: &str) -> Result<()> {
+    let readme =
+        fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let replaced = replace(&readme, table)
+        .context("README.md lacks the lines between which the figures stand")?;
+    fs::write(path, replaced).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn replace(readme: &str, table: &str) -> Option<String> {
+    let (before, rest) = readme.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{table}{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{BEGIN, END, replace, table};
+
+    #[test]
+    fn the_section_is_replaced_and_nothing_else() {
+        let readme = format!("# Title\n{BEGIN}\nold\n{END}\nrest\n");
+        assert_eq!(
+            replace(&readme, "new\n"),
+            Some(format!("# Title\n{BEGIN}\nnew\n{END}\nrest\n"))
+        );
+        assert_eq!(replace("# Title\n", "new\n"), None);
+    }
+
+    #[test]
+    fn a_missed_bound_is_marked() {
+        let report = json!({"machine": "two cores", "figures": [
+            {"what": "a", "bound": "10 %", "aim": "2 %", "measured": "1 %", "met": true},
+            {"what": "b", "bound": "10 ms", "aim": "1 ms", "measured": "11 ms", "met": false},
+        ]});
+        let table = table(&report).expect("a whole report");
+        assert!(table.contains("| a | 10 % | 2 % | 1 % | met |"), "{table}");
+        assert!(
+            table.contains("| b | 10 ms | 1 ms | 11 ms | **missed** |"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn an_incomplete_report_is_refused() {
+        assert!(table(&json!({"machine": "x", "figures": []})).is_err());
+        assert!(table(&json!({"machine": "x", "figures": [{"what": "a"}]})).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! System packages: which, why, and how they come onto the machine.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// What a package is needed for. The product never needs what only tests need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    Build,
+    Tests,
+}
+
+#[derive(Debug)]
+struct SystemPackage {
+    /// Its name in Debian and Ubuntu.
+    apt: &'static str,
+    need: Need,
+    reason: &'static str,
+    /// A command that works when, and only when, what we need is there, however it came.
+    probe: &'static [&'static str],
+}
+
+const PACKAGES: &[SystemPackage] = &[
+    SystemPackage {
+        apt: "build-essential",
+        need: Need::Build,
+        reason: "C compiler and linker for SQLCipher and ring",
+        probe: &["cc", "--version"],
+    },
+    SystemPackage {
+        apt: "pkg-config",
+        need: Need::Build,
+        reason: "finds the system libraries to link",
+        probe: &["pkg-config", "--version"],
+    },
+    SystemPackage {
+        apt: "libssl-dev",
+        need: Need::Build,
+        reason: "cryptography under SQLCipher",
+        probe: &["pkg-config", "--exists", "libcrypto"],
+    },
+    SystemPackage {
+        apt: "git",
+        need: Need::Tests,
+        reason: "lists the tracked files that the architecture test reads",
+        probe: &["git", "--version"],
+    },
+    SystemPackage {
+        apt: "python3-venv",
+        need: Need::Tests,
+        reason: "environment of the readers that our files are checked with",
+        probe: &["python3", "-c", "import venv, ensurepip"],
+    },
+    SystemPackage {
+        apt: "poppler-utils",
+        need: Need::Tests,
+        reason: "pdftotext and pdftoppm, which read the report back",
+        probe: &["pdftotext", "-v"],
+    },
+];
+
+/// Some packages are missing and this process may not install them; it says what to run.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    line: String,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "system packages are missing and cannot be installed without rights; run\n\n    {}\n",
+            self.line
+        )
+    }
+}
+
+impl std::error::Error for Missing {}
+
+/// Installs what `need` asks for and is missing. A prepared machine needs no network.
+pub(crate) fn ensure(need: Need) -> Result<()> {
+    let missing = missing(need);
+    if missing.is_empty() {
+        println!("system packages: all present");
+        return Ok(());
+    }
+    for package in &missing {
+        println!("missing: {:<16} {}", package.apt, package.reason);
+    }
+    let names: Vec<_> = missing.iter().map(|package| package.apt).collect();
+    let line = format!(
+        "sudo apt-get update && sudo apt-get install -y --no-install-recommends {}",
+        names.join(" ")
+    );
+    if !shell::works(Command::new("apt-get").arg("--version")) {
+        bail!(
+            "this machine has no apt-get; install the equivalents of: {}\n(on Debian or Ubuntu: {line})",
+            names.join(", ")
+        );
+    }
+    let Some(prefix) = privilege() else {
+        return Err(Missing { line }.into());
+    };
+    shell::run(apt(prefix).arg("update"))?;
+    shell::run(
+        apt(prefix)
+            .args(["install", "-y", "--no-install-recommends"])
+            .args(&names),
+    )?;
+    let still: Vec<_> = self::missing(need)
+        .iter()
+        .map(|package| package.apt)
+        .collect();
+    if !still.is_empty() {
+        bail!("installed, yet still not usable: {}", still.join(", "));
+    }
+    Ok(())
+}
+
+fn missing(need: Need) -> Vec<&'static SystemPackage> {
+    PACKAGES
+        .iter()
+        .filter(|package| package.need <= need)
+        .filter(|package| !shell::works(Command::new(package.probe[0]).args(&package.probe[1..])))
+        .collect()
+}
+
+/// Words to put before a command so that it runs as root, or None when this person may not.
+fn privilege() -> Option<&'static [&'static str]> {
+    let user = shell::read(Command::new("id").arg("-u")).unwrap_or_default();
+    if user.trim() == "0" {
+        return Some(&[]);
+    }
+    shell::works(Command::new("sudo").args(["-n", "true"])).then_some(&["sudo", "-n"])
+}
+
+fn apt(prefix: &[&str]) -> Command {
+    let words = [
+        prefix,
+        &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"],
+    ]
+    .concat();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Need, PACKAGES};
+
+    #[test]
+    fn every_package_has_a_reason_and_a_probe() {
+        for package in PACKAGES {
+            assert!(
+                !package.reason.is_empty() && !package.probe.is_empty(),
+                "{package:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tests_need_all_that_a_build_needs() {
+        assert!(Need::Build < Need::Tests);
+    }
+}

@@ -1,0 +1,84 @@
+//! `cargo xtask soak`: what takes hours. CI runs a tenth of each.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+
+use crate::build::Environment;
+use crate::limits::FUZZ_TARGET_S;
+use crate::setup::{self, Need};
+use crate::{home, pyenv, shell, test};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SoakArgs {
+    /// Time for each fuzz target, in seconds
+    #[arg(long, default_value_t = FUZZ_TARGET_S)]
+    fuzz_seconds: u32,
+    /// Only tests whose name contains one of these
+    filters: Vec<String>,
+}
+
+pub(crate) fn soak(args: SoakArgs) -> Result<ExitCode> {
+    setup::ensure(Need::Tests)?;
+    let environment = Environment {
+        target: home::target()?,
+        pyenv: Some(pyenv::ensure()?),
+        soak: true,
+    };
+    let _lock = home::lock(&environment.target)?;
+    let fuzzed = fuzz(&args, &environment);
+    let tested = test::soak_tests(environment, args.filters)?;
+    match fuzzed {
+        Ok(()) => Ok(tested),
+        Err(error) => {
+            println!("{error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Each parser under libFuzzer, where a nightly compiler and cargo-fuzz are installed. Without them the
+/// same parsers meet seeded random mutations in the faults package, whose counts `soak` multiplies.
+fn fuzz(args: &SoakArgs, environment: &Environment) -> Result<()> {
+    let folder = shell::root().join("tests/fuzz");
+    if !shell::works(shell::command("cargo").args(["+nightly", "fuzz", "--version"])) {
+        println!(
+            "SKIPPED: libFuzzer (needs a nightly toolchain and cargo-fuzz); seeded mutations run instead"
+        );
+        return Ok(());
+    }
+    let mut targets = Vec::new();
+    for entry in
+        fs::read_dir(folder.join("fuzz_targets")).context("cannot list the fuzz targets")?
+    {
+        let path = entry.context("cannot list the fuzz targets")?.path();
+        targets.extend(
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned()),
+        );
+    }
+    targets.sort();
+    for target in targets {
+        let limit = format!("-max_total_time={}", args.fuzz_seconds);
+        // New inputs go to a folder of their own; only what is worth keeping is moved to the corpus by hand.
+        let found = environment.target.join("fuzz-corpus").join(&target);
+        fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
+        let kept = folder.join("corpus").join(&target);
+        let mut command = shell::command("cargo");
+        command
+            .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
+            .arg(&folder)
+            .arg(&target)
+            .arg(found);
+        if kept.is_dir() {
+            command.arg(kept);
+        }
+        shell::run(
+            command
+                .env("CARGO_TARGET_DIR", environment.target.join("fuzz"))
+                .args(["--", &limit]),
+        )?;
+    }
+    Ok(())
+}
