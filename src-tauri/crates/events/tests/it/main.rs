@@ -1,0 +1,4 @@
+//! Integration tests of the event bus.
+
+mod bus;
+mod schemas;
