@@ -8,6 +8,7 @@
 mod annotation;
 mod block;
 mod channel;
+mod electrode;
 mod epoch;
 mod gap;
 mod impedance;
@@ -20,6 +21,7 @@ pub use block::{BlockError, SampleBlock, Samples};
 pub use channel::{
     Channel, ChannelKind, DigitalRange, HardwareFilter, PhysicalRange, Reference, Scale, Unit,
 };
+pub use electrode::{Electrode, ParsedLabel, Side, parse_label, parse_labels, parse_reference};
 pub use epoch::{Epoch, epochs};
 pub use gap::{Gap, GapCause, Missing};
 pub use impedance::{Impedance, ImpedanceGrade, ImpedanceLimits};
