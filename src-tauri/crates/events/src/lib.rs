@@ -17,7 +17,6 @@
 //! is raised or the file is rewritten with `UPDATE_SCHEMAS=1`.
 
 mod bus;
-#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod consumer;
 mod context;

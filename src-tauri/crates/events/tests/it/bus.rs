@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use events::{
-    Bus, Clock, ConsumerOptions, EventContext, EventLog, Filter, From, Handler, HandlerError,
-    MemoryLog, Payload, Position, Publisher, RecordedEvent, SeededIds, Timestamp,
+    Bus, Clock, ConsumerOptions, EventContext, Filter, From, Handler, HandlerError, MemoryLog,
+    Payload, Position, Publisher, RecordedEvent, SeededIds, Timestamp,
     payloads::{ClockStepped, HealthCheck, HealthState, SessionStarted},
 };
 use uuid::Uuid;
