@@ -1,0 +1,69 @@
+//! What is recorded beside the samples: annotations, gaps, anchors, impedances, marks.
+
+use crate::header::ClockAnchor;
+use serde::{Deserialize, Serialize};
+use signal::{Annotation, AnnotationId, Gap, Impedance, UtcNanos};
+
+/// A typed remark of the program in the record ('emergency_stop', 'calibration_begin').
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// When.
+    pub at: UtcNanos,
+    /// Machine-readable kind.
+    pub kind: String,
+    /// Text without identifiers of a person.
+    pub text: String,
+}
+
+/// An annotation as the record holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedAnnotation {
+    /// The annotation.
+    pub annotation: Annotation,
+    /// The later annotation that replaces it; `None` when it is current.
+    pub superseded_by: Option<AnnotationId>,
+}
+
+/// One entry of the event stream. Readers skip kinds they do not know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// A recorder began to write (created or resumed the recording).
+    Session {
+        /// Counts from 0.
+        number: u32,
+        /// Fixes the UTC of what this session records.
+        anchor: ClockAnchor,
+    },
+    Annotation {
+        annotation: Annotation,
+    },
+    Gap {
+        gap: Gap,
+    },
+    Anchor {
+        anchor: ClockAnchor,
+    },
+    Impedances {
+        values: Vec<Impedance>,
+    },
+    Mark {
+        mark: Mark,
+    },
+    /// The recording was ended on purpose.
+    Finished {
+        /// UTC of the end.
+        at: UtcNanos,
+    },
+}
+
+/// Entries of one event payload; those of unknown kind are counted, not lost from the file.
+pub(crate) fn parse(payload: &[u8]) -> Option<(Vec<Event>, usize)> {
+    let values: Vec<serde_json::Value> = serde_json::from_slice(payload).ok()?;
+    let total = values.len();
+    let known: Vec<Event> = (values.into_iter())
+        .filter_map(|value| serde_json::from_value(value).ok())
+        .collect();
+    let unknown = total - known.len();
+    Some((known, unknown))
+}
