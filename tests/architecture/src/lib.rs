@@ -1,1 +1,1 @@
-//! Who may depend on whom, asserted from cargo metadata.
+//! Who may depend on whom, asserted from cargo metadata. The assertions are in `tests/it`.
