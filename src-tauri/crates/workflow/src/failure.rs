@@ -24,6 +24,17 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Type of the failure by which an activity gives way to a cancellation.
+    pub const CANCELLED: &'static str = "Cancelled";
+    /// Type of the failure of an attempt that a crash or stop of the engine cut short.
+    pub const INTERRUPTED: &'static str = "Interrupted";
+    /// Type of the failure of code that panicked.
+    pub const PANIC: &'static str = "Panic";
+    /// Type of the failure to convert an input, output or result.
+    pub const CONVERSION: &'static str = "Conversion";
+    /// Type of the failure when an engine does not know an activity.
+    pub const UNKNOWN_ACTIVITY: &'static str = "UnknownActivity";
+
     /// A failure that the retry policy may retry.
     pub fn new(kind: impl Into<String>, message: impl Into<String>) -> Self {
         Self {

@@ -63,20 +63,11 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<Parent>,
     },
-    /// Arrival: a signal. `deferred` when no code could take it then; see `Resumed`.
-    SignalReceived {
-        name: String,
-        payload: Value,
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        deferred: bool,
-    },
-    /// Arrival: a request to cancel. `deferred` as for a signal.
-    CancelRequested {
-        reason: String,
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        deferred: bool,
-    },
-    /// Arrival: the deferred arrivals so far are handed to the code here, in their order.
+    /// Arrival: a signal.
+    SignalReceived { name: String, payload: Value },
+    /// Arrival: a request to cancel.
+    CancelRequested { reason: String },
+    /// Arrival: the arrivals deferred so far are handed to the code here, in their order.
     Resumed,
     /// Arrival: an activity succeeded.
     ActivityCompleted { seq: u64, result: Value },
@@ -126,6 +117,9 @@ pub enum EventKind {
     /// Command, and the end: the code gave way to a cancellation.
     WorkflowCancelled { reason: String },
 
+    /// Bookkeeping: an arrival that no code could take when it came, because the code differs from
+    /// the history or broke off. It is kept for the `Resumed` that follows once the code is mended.
+    Deferred { arrival: Box<EventKind> },
     /// Bookkeeping, and the end: ended from outside, the code unasked.
     WorkflowTerminated { reason: String },
     /// Bookkeeping: attempt number `attempt` (from 1) begins. Written before anything is run.
@@ -175,7 +169,8 @@ impl EventKind {
             | K::WorkflowCompleted { .. }
             | K::WorkflowFailed { .. }
             | K::WorkflowCancelled { .. } => EventRole::Command,
-            K::WorkflowTerminated { .. }
+            K::Deferred { .. }
+            | K::WorkflowTerminated { .. }
             | K::ActivityStarted { .. }
             | K::ActivityRetried { .. } => EventRole::Bookkeeping,
         }
@@ -219,6 +214,7 @@ impl EventKind {
             K::WorkflowCompleted { .. } => "completion of the workflow".into(),
             K::WorkflowFailed { .. } => "failure of the workflow".into(),
             K::WorkflowCancelled { .. } => "cancellation of the workflow".into(),
+            K::Deferred { arrival } => format!("deferred {}", arrival.describe()),
             K::WorkflowTerminated { .. } => "termination".into(),
             K::ActivityStarted { seq, attempt } => format!("attempt {attempt} of activity {seq}"),
             K::ActivityRetried { seq, attempt, .. } => {

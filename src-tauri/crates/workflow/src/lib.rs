@@ -2,15 +2,28 @@
 pub mod conformance;
 pub mod limits;
 
+mod activity;
+pub mod backend;
 mod clock;
+pub mod combine;
+mod context;
+mod definition;
 mod failure;
 mod history;
 mod memory;
 mod options;
+mod scope;
 mod store;
 mod time;
 
+pub use activity::{ActivityContext, ActivityInfo, CancelToken, HeartbeatSink};
+pub use backend::WorkflowInfo;
 pub use clock::{SimulatedClock, SystemClock, WorkflowClock};
+pub use combine::join_all;
+pub use context::{
+    ActivityFuture, CancelledFuture, ChildFuture, Context, SignalFuture, TimerFuture,
+};
+pub use definition::{ActivityType, Registry, Signal, Workflow};
 pub use failure::{ActivityError, Cancelled, ChildError, Failure, TimeoutKind, WorkflowError};
 pub use history::{
     EventKind, EventRole, FORMAT_VERSION, HistoryEvent, Parent, WorkflowStatus, WorkflowSummary,
@@ -19,6 +32,7 @@ pub use memory::MemoryStore;
 pub use options::{
     ActivityOptions, CancellationType, ChildOptions, ParentClosePolicy, RetryPolicy,
 };
+pub use scope::{Cancel, CancelScope, Operation};
 pub use store::{Heartbeat, HistoryStore, ListFilter, StoreError, check_append};
 pub use time::Timestamp;
 
