@@ -29,8 +29,11 @@ pub struct SessionStart {
     pub settings: BTreeMap<String, String>,
     /// Protocol's id ('routine-eeg').
     pub protocol: String,
-    /// Planned length of the collection, s; `None` records until it is stopped.
+    /// Planned length of the collection, s; the protocol's plan when absent.
     pub duration_s: Option<f64>,
+    /// Record until it is stopped, whatever the protocol plans.
+    #[serde(default)]
+    pub unlimited: bool,
     /// Record at once: impedance check and calibration are left for later and noted.
     #[serde(default)]
     pub start_now: bool,

@@ -26,7 +26,7 @@ impl Client {
         match (Self::attach(data_dir).await, how) {
             (Ok(client), _) => Ok(client),
             (Err(ClientError::NotRunning(_)), Start::OnDemand) => {
-                start::start(data_dir, start::program()).await
+                start::start(data_dir, start::engine_program()).await
             }
             (Err(ClientError::NotRunning(_)), Start::Program(program)) => {
                 start::start(data_dir, program.clone()).await

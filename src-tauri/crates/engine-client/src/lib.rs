@@ -17,4 +17,4 @@ pub use client::Client;
 pub use error::ClientError;
 pub use feed::Feed;
 pub use locate::{ENDPOINT_FILE, data_dir};
-pub use start::Start;
+pub use start::{Start, engine_program};

@@ -82,7 +82,8 @@ fn last_words(child: &mut std::process::Child) -> String {
 }
 
 /// The engine's program: `NEURASCALE_ENGINE`, else beside the running one.
-pub(crate) fn program() -> PathBuf {
+#[must_use]
+pub fn engine_program() -> PathBuf {
     if let Some(path) = std::env::var_os("NEURASCALE_ENGINE").filter(|v| !v.is_empty()) {
         return PathBuf::from(path);
     }

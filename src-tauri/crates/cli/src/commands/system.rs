@@ -1,0 +1,143 @@
+//! `neurascale engine`, `doctor`, `backup` and `restore`
+
+use crate::Context;
+use crate::args::EngineCommand;
+use crate::commands::absolute;
+use crate::output::{advance, field, table};
+use engine_client::{Client, ClientError, Start, engine_program};
+use std::path::Path;
+use std::process::ExitCode;
+use ui_types::{
+    ApiError, BackupCreate, Doctor, EngineStatus, EngineStatusReply, EngineStop, ErrorCode,
+    FindingLevel,
+};
+
+pub(super) async fn engine(
+    context: &Context,
+    command: EngineCommand,
+) -> Result<ExitCode, ClientError> {
+    match command {
+        EngineCommand::Start => {
+            let client = Client::connect(&context.data_dir, &Start::OnDemand).await?;
+            let reply = client.call(&EngineStatus::default()).await?;
+            context.output.result(&reply, status);
+        }
+        EngineCommand::Stop { force } => {
+            let client = Client::connect(&context.data_dir, &Start::Never).await?;
+            let reply = client.call(&EngineStop { force }).await?;
+            context
+                .output
+                .result(&reply, |_, out| out.push_str("The engine stops.\n"));
+        }
+        EngineCommand::Status => {
+            let client = Client::connect(&context.data_dir, &Start::Never).await?;
+            let reply = client.call(&EngineStatus::default()).await?;
+            context.output.result(&reply, status);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(reply: &EngineStatusReply, out: &mut String) {
+    field(
+        out,
+        "engine",
+        format!("{}, process {}", reply.version, reply.pid),
+    );
+    field(out, "data", &reply.data_dir);
+    field(
+        out,
+        "store",
+        if reply.store_open { "open" } else { "NOT OPEN" },
+    );
+    if !reply.problem.is_empty() {
+        field(out, "problem", &reply.problem);
+    }
+    field(out, "up", format!("{:.0} s", reply.uptime_s));
+    // Megabytes as people count them.
+    field(
+        out,
+        "memory",
+        format!("{:.0} MB", reply.resident_bytes as f64 / 1e6),
+    );
+    for session in &reply.running_sessions {
+        field(out, "session", session);
+    }
+}
+
+pub(super) async fn doctor(context: &Context) -> Result<ExitCode, ClientError> {
+    let reply = context.client().await?.call(&Doctor {}).await?;
+    context.output.result(&reply, |reply, out| {
+        let rows: Vec<_> = reply
+            .findings
+            .iter()
+            .map(|f| {
+                let level = match f.level {
+                    FindingLevel::Good => "good",
+                    FindingLevel::Warning => "warning",
+                    FindingLevel::Problem => "PROBLEM",
+                };
+                vec![
+                    f.check.clone(),
+                    level.to_owned(),
+                    f.found.clone(),
+                    f.remedy.clone(),
+                ]
+            })
+            .collect();
+        table(out, &["CHECK", "", "FOUND", "WHAT TO DO"], &rows);
+    });
+    let worst = reply.findings.iter().map(|finding| finding.level).max();
+    let failed = worst == Some(FindingLevel::Problem);
+    Ok(if failed {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+pub(super) async fn backup(context: &Context, file: &Path) -> Result<ExitCode, ClientError> {
+    let client = context.client().await?;
+    let bar = context.output.bar();
+    let call = BackupCreate {
+        path: absolute(file),
+    };
+    let reply = client
+        .call_with_progress(&call, |p| advance(&bar, p))
+        .await?;
+    bar.finish_and_clear();
+    context.output.result(&reply, |reply, out| {
+        field(out, "backup", &reply.path);
+        field(out, "bytes", reply.bytes);
+        field(out, "SHA-256", &reply.sha256);
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Restoring replaces what an engine works on, so the engine's own program does it, alone.
+pub(super) async fn restore(context: &Context, file: &Path) -> Result<ExitCode, ClientError> {
+    if Client::connect(&context.data_dir, &Start::Never)
+        .await
+        .is_ok()
+    {
+        return Err(ClientError::Api(ApiError::new(
+            ErrorCode::Conflict,
+            "an engine runs on this data folder",
+            "Stop it with 'neurascale engine stop', then restore.",
+        )));
+    }
+    let program = engine_program();
+    let status = std::process::Command::new(&program)
+        .arg("restore")
+        .arg("--data-dir")
+        .arg(&context.data_dir)
+        .arg("--from")
+        .arg(file)
+        .status()
+        .map_err(|source| ClientError::Spawn { program, source })?;
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(11);
+    Ok(ExitCode::from(code))
+}

@@ -1,1 +1,0 @@
-//! The workstation without a window: the neurascale command.
