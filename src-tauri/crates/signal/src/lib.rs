@@ -13,6 +13,9 @@ mod epoch;
 mod gap;
 mod impedance;
 mod limits;
+mod montage;
+mod positions;
+mod resolve;
 mod stream;
 mod time;
 
@@ -26,6 +29,9 @@ pub use epoch::{Epoch, epochs};
 pub use gap::{Gap, GapCause, Missing};
 pub use impedance::{Impedance, ImpedanceGrade, ImpedanceLimits};
 pub use limits::{MAX_CHANNELS, MAX_SAMPLES_PER_BLOCK};
+pub use montage::{ColourHint, Derivation, FRONTAL_LEFT_OUT, Input, Montage, MontageError};
+pub use positions::{ElectrodePositions, Position, PositionsError};
+pub use resolve::{Blank, ResolvedDerivation, Weight, as_recorded};
 pub use stream::{
     ClockSource, CounterSpec, SampleType, StreamDescription, StreamIndex, StreamRole,
 };
