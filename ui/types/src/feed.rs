@@ -135,7 +135,8 @@ impl Message {
             KIND_ENVELOPE => {
                 let (channels, columns) = (u32_at(8), u32_at(12));
                 let values = &message[HEADER_BYTES..];
-                let expected = u64::from(channels) * u64::from(columns) * 8;
+                // The product of two u32 fits; eight times it may not.
+                let expected = (u64::from(channels) * u64::from(columns)).saturating_mul(8);
                 if expected != values.len() as u64 {
                     return Err(FeedError::Shape {
                         channels,

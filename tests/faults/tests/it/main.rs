@@ -1,0 +1,3 @@
+//! What must not break it: malformed files and messages, kills, power loss, full disks, lost devices.
+
+mod parsers;

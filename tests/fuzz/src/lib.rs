@@ -1,0 +1,234 @@
+//! What must hold for every input of every parser: no panic, no hang, and what is accepted is written
+//! back as it was read. Also included by a test in tests/faults, which replays the corpus.
+
+use std::hint::black_box;
+
+/// Asserts what must hold for one input; true when the parser accepted it.
+pub type Target = fn(&[u8]) -> bool;
+
+/// Every parser of bytes that come from outside: files, sockets, other programs.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("edf_annotations", edf_annotations),
+    ("edf_header", edf_header),
+    ("feed_message", feed_message),
+    ("ledger_checkpoint", ledger_checkpoint),
+    ("ledger_note", ledger_note),
+    ("ledger_payload", ledger_payload),
+    ("ledger_proof", ledger_proof),
+    ("rpc_request", rpc_request),
+];
+
+/// The headers of EDF and BDF files.
+pub fn edf_header(data: &[u8]) -> bool {
+    let Ok(header) = simulated::edf::parse_header(data) else {
+        return false;
+    };
+    assert!(
+        !header.signals.is_empty(),
+        "a header without signals was accepted"
+    );
+    assert!(
+        header.header_bytes <= data.len() as u64,
+        "a header longer than its file was accepted"
+    );
+    // Saturates instead of overflowing, whatever the fields say.
+    black_box(header.record_bytes());
+    // Held to be identifying: must not reach a log through Debug.
+    black_box(format!("{header:?}"));
+    true
+}
+
+/// Annotation signals of EDF+ and BDF+ records.
+pub fn edf_annotations(data: &[u8]) -> bool {
+    let Ok(lists) = simulated::edf::parse_annotations(data) else {
+        return false;
+    };
+    let texts: usize = lists
+        .iter()
+        .flat_map(|list| &list.texts)
+        .map(|text| text.chars().count())
+        .sum();
+    assert!(texts <= data.len(), "more text than bytes");
+    assert!(
+        lists
+            .iter()
+            .flat_map(|list| &list.texts)
+            .all(|text| !text.is_empty()),
+        "an empty text was kept"
+    );
+    true
+}
+
+/// The binary sample feed between engine and clients.
+pub fn feed_message(data: &[u8]) -> bool {
+    use ui_types::feed::Message;
+    let mut rest = data;
+    while let Ok(Some((message, used))) = Message::decode(rest) {
+        assert!(
+            used > 0 && used <= rest.len(),
+            "a message of {used} of {} bytes",
+            rest.len()
+        );
+        let mut again = Vec::new();
+        message.encode(&mut again);
+        let (back, _) = Message::decode(&again)
+            .expect("what was encoded decodes")
+            .expect("and is whole");
+        let mut twice = Vec::new();
+        back.encode(&mut twice);
+        // Bytes, not values: a NaN is unequal to itself.
+        assert_eq!(twice, again, "a message changed on its way");
+        rest = &rest[used..];
+    }
+    rest.is_empty() && !data.is_empty()
+}
+
+/// Signed notes and the keys that verify them.
+pub fn ledger_note(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    if let Ok(note) = ledger::SignedNote::parse(text) {
+        let written = note.to_string();
+        let again = ledger::SignedNote::parse(&written).expect("a written note is read");
+        assert_eq!(again.text(), note.text());
+        assert_eq!(again.signatures().len(), note.signatures().len());
+        return true;
+    }
+    let Ok(key) = ledger::VerifierKey::parse(text) else {
+        return false;
+    };
+    assert_eq!(
+        ledger::VerifierKey::parse(&key.to_string()).as_ref(),
+        Ok(&key)
+    );
+    true
+}
+
+/// Checkpoints of the ledger.
+pub fn ledger_checkpoint(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(checkpoint) = text.parse::<ledger::SignedCheckpoint>() else {
+        return false;
+    };
+    let again: ledger::SignedCheckpoint = checkpoint
+        .to_string()
+        .parse()
+        .expect("a written checkpoint is read");
+    assert_eq!(again.checkpoint(), checkpoint.checkpoint());
+    true
+}
+
+/// Canonical payloads: one spelling for one value, or nothing.
+pub fn ledger_payload(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(payload) = ledger::CanonicalJson::parse(text) else {
+        return false;
+    };
+    assert_eq!(
+        payload.as_str(),
+        text,
+        "what is canonical is kept byte for byte"
+    );
+    let value = payload.to_value().expect("a canonical payload is JSON");
+    let again = ledger::CanonicalJson::from_value(&value).expect("its value has a canonical form");
+    assert_eq!(again.as_str(), text);
+    true
+}
+
+/// Proof bundles, which come from whoever wants to be believed.
+pub fn ledger_proof(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(bundle) = ledger::ProofBundle::from_json(text) else {
+        return false;
+    };
+    black_box(format!("{bundle:?}"));
+    true
+}
+
+/// Requests at the engine's socket, from any program of the same person: a line with the call's name, then
+/// its body.
+pub fn rpc_request(data: &[u8]) -> bool {
+    fn check<C: ui_types::Call>(name: &str, body: &[u8]) -> bool {
+        if name != C::NAME {
+            return false;
+        }
+        let Ok(call) = serde_json::from_slice::<C>(body) else {
+            return false;
+        };
+        let written = serde_json::to_value(&call).expect("a request that was read can be written");
+        let again: C = serde_json::from_value(written.clone()).expect("and read again");
+        assert_eq!(
+            serde_json::to_value(&again).expect("and written"),
+            written,
+            "{name}"
+        );
+        true
+    }
+    let mut parts = data.splitn(2, |byte| *byte == b'\n');
+    let name = parts
+        .next()
+        .and_then(|name| std::str::from_utf8(name).ok())
+        .unwrap_or_default();
+    let body = parts.next().unwrap_or_default();
+    check::<ui_types::BackupCreate>(name, body)
+        || check::<ui_types::EmergencyStop>(name, body)
+        || check::<ui_types::EventsReplay>(name, body)
+        || check::<ui_types::ExportCreate>(name, body)
+        || check::<ui_types::LedgerShow>(name, body)
+        || check::<ui_types::PatientConsent>(name, body)
+        || check::<ui_types::PatientRegister>(name, body)
+        || check::<ui_types::SessionAnnotate>(name, body)
+        || check::<ui_types::SessionReassign>(name, body)
+        || check::<ui_types::SessionStart>(name, body)
+}
+
+/// A changed copy of `input`: bits flipped, pieces cut out, doubled, moved, cut short or overwritten with
+/// values that break arithmetic. The same seed gives the same copy.
+pub fn mutated(input: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = SplitMix(seed);
+    let mut bytes = input.to_vec();
+    for _ in 0..1 + random.below(4) {
+        let at = random.below(bytes.len() + 1);
+        let end = (at + 1 + random.below(32)).min(bytes.len());
+        match random.below(7) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
+            1 if at < bytes.len() => {
+                bytes[at] = u8::try_from(random.below(256)).unwrap_or_default()
+            }
+            2 => bytes.truncate(at),
+            3 if at < end => drop(bytes.drain(at..end)),
+            4 if at < end => {
+                let piece = bytes[at..end].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            5 if at < bytes.len() => {
+                let value = [0x00, 0x7f, 0x80, 0xff, b'-', b'9', b' ', b'\n'][random.below(8)];
+                bytes[at..end].fill(value);
+            }
+            _ => bytes.insert(at, u8::try_from(random.below(256)).unwrap_or_default()),
+        }
+    }
+    bytes
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same everywhere.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        usize::try_from(mixed % (bound.max(1) as u64)).unwrap_or_default()
+    }
+}
