@@ -115,3 +115,42 @@ pub const CALIBRATION_AMPLITUDE: f64 = 0.1;
 /// Calibration: greatest noise about the wave, µV RMS. Chosen: 2 % of a 100 µV wave, at which the
 /// measured amplitude is still certain to a tenth of its tolerance.
 pub const CALIBRATION_NOISE_UV: f64 = 2.0;
+
+/// Clock fit: arrivals are summed up in bins of this length; over 1 s even 200 ppm of unknown
+/// drift moves a bin's arrivals by 0.2 ms only.
+pub const FIT_BIN_S: f64 = 1.0;
+
+/// Clock fit: fewest arrivals in a bin, so that its lower half means something.
+pub const FIT_BIN_MIN: usize = 8;
+
+/// Clock fit: most arrivals in a bin; further ones within the bin's time are not used.
+pub const FIT_BIN_MAX: usize = 2_048;
+
+/// Clock fit: longest bin, for streams of a packet a second.
+pub const FIT_BIN_LONGEST_S: f64 = 8.0;
+
+/// Clock fit: shortest and longest window, s. Simulated (8 h, ramps of 400 ppm in two hours): longer
+/// ones gain nothing, because the bend of the drift outweighs the noise.
+pub const FIT_WINDOW_S: (f64, f64) = (60.0, 400.0);
+
+/// Clock fit: standard error to which the window is widened, ms; under a quarter of the 1 ms
+/// bound, so that its 99th percentile (2.6 standard deviations) and the drift's bend stay below it.
+pub const FIT_TARGET_MS: f64 = 0.22;
+
+/// Clock fit: rate deviations expected before anything is known, as one standard deviation.
+/// Crystals of EEG amplifiers are specified at 20 to 100 ppm.
+pub const FIT_PRIOR_DRIFT: f64 = 1e-4;
+
+/// Clock fit: ramps of the rate expected, as one standard deviation, 1/s: 100 ppm in half an hour,
+/// a crystal of 1 ppm/K in a device that warms up to the skin, thrice over.
+pub const FIT_PRIOR_RAMP: f64 = 5e-8;
+
+/// A counter that goes back by more than this, or runs ahead of time by more, has begun anew. Above
+/// every burst and repetition a transport makes, below what a session can afford to misplace.
+pub const COUNTER_RESET: Duration = Duration::from_secs(10);
+
+/// A full recorder queue is announced again this often while it lasts.
+pub const FULL_AGAIN: Duration = Duration::from_secs(1);
+
+/// Pieces in which the device thread waits, so that a stop is never late.
+pub const WAIT_SLICE: Duration = Duration::from_millis(20);

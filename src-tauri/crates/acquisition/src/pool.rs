@@ -75,6 +75,11 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
+    /// The block as it is.
+    pub(crate) fn peek(&self) -> &SampleBlock {
+        &self.entry.block
+    }
+
     /// The block to fill.
     pub(crate) fn block(&mut self) -> &mut SampleBlock {
         match Arc::get_mut(&mut self.entry) {
