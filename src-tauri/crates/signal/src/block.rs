@@ -1,6 +1,6 @@
 //! Blocks of samples: channels × samples of one stream, in its own sample type.
 
-use crate::{DeviceNanos, HostNanos, MAX_CHANNELS, MAX_SAMPLES_PER_BLOCK, SampleType, StreamIndex};
+use crate::{DeviceNanos, HostNanos, MAX_CHANNELS, MAX_SAMPLES_PER_BLOCK, SampleType, SamplingRate, StreamIndex};
 use thiserror::Error;
 
 /// Sample storage, row-major channels × samples: row `c` is channel `c`, contiguous.
@@ -73,6 +73,29 @@ impl Samples {
             Self::F32(v) => v.clear(),
             Self::F64(v) => v.clear(),
             Self::Text(v) => v.clear(),
+        }
+    }
+
+    /// The columns `range` of rows that are `row` values long.
+    #[must_use]
+    pub fn columns(&self, row: usize, range: std::ops::Range<usize>) -> Self {
+        fn cut<T: Clone>(values: &[T], row: usize, range: &std::ops::Range<usize>) -> Vec<T> {
+            if row == 0 {
+                return Vec::new();
+            }
+            values
+                .chunks_exact(row)
+                .flat_map(|channel| channel.get(range.clone()).unwrap_or_default())
+                .cloned()
+                .collect()
+        }
+        match self {
+            Self::I16(v) => Self::I16(cut(v, row, &range)),
+            Self::I24(v) => Self::I24(cut(v, row, &range)),
+            Self::I32(v) => Self::I32(cut(v, row, &range)),
+            Self::F32(v) => Self::F32(cut(v, row, &range)),
+            Self::F64(v) => Self::F64(cut(v, row, &range)),
+            Self::Text(v) => Self::Text(cut(v, row, &range)),
         }
     }
 
@@ -222,6 +245,26 @@ impl SampleBlock {
         }
     }
 
+    /// This block without its first `skip` samples, moved on in index and time accordingly.
+    /// `skip` above the block's length leaves nothing.
+    #[must_use]
+    pub fn without_first(&self, skip: usize, rate: SamplingRate) -> Self {
+        let skip = skip.min(self.len);
+        let nanos = rate.nanos_of(skip as u64);
+        Self {
+            stream: self.stream,
+            channels: self.channels,
+            len: self.len - skip,
+            first_index: self.first_index + skip as u64,
+            counter: self.counter,
+            arrival: self.arrival,
+            device_time: self.device_time.map(|time| time.plus_nanos(nanos)),
+            fitted: self.fitted.map(|time| time.plus_nanos(nanos)),
+            stamps: self.stamps.get(skip..).unwrap_or_default().to_vec(),
+            samples: self.samples.columns(self.len, skip..self.len),
+        }
+    }
+
     /// Checks shape, sizes and the range of 24-bit values.
     ///
     /// # Errors
@@ -282,6 +325,18 @@ mod tests {
             Err(BlockError::Range { position: 1, .. })
         ));
         assert_eq!(block(1, 2, vec![-(1 << 23), (1 << 23) - 1]).check(), Ok(()));
+    }
+
+    #[test]
+    fn the_front_can_be_cut_off() {
+        let mut source = block(2, 3, vec![1, 2, 3, 4, 5, 6]);
+        source.first_index = 10;
+        source.device_time = Some(DeviceNanos(0));
+        let cut = source.without_first(1, SamplingRate::hz(100));
+        assert_eq!(cut.samples, Samples::I24(vec![2, 3, 5, 6]));
+        assert_eq!((cut.first_index, cut.len), (11, 2));
+        assert_eq!(cut.device_time, Some(DeviceNanos(10_000_000)));
+        assert_eq!(source.without_first(9, SamplingRate::hz(100)).samples.len(), 0);
     }
 
     #[test]
