@@ -9,6 +9,8 @@
 //! [`Device::safety`], whatever the reading thread is doing.
 
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod device;
 mod driver;
 mod error;

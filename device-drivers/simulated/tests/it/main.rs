@@ -1,0 +1,3 @@
+//! Tests of the simulator and of playback.
+mod conformance;
+mod support;
