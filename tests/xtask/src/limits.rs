@@ -29,5 +29,8 @@ pub(crate) const RUN_SESSION_S: u32 = 60;
 /// Time that `soak` gives each fuzz target, in seconds.
 pub(crate) const FUZZ_TARGET_S: u32 = 600;
 
+/// A test binary that takes longer is a candidate for the list of the slowest.
+pub(crate) const SLOW: Duration = Duration::from_secs(5);
+
 /// Rows of the slowest test binaries shown after a run.
 pub(crate) const SLOWEST_SHOWN: usize = 5;

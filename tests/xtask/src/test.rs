@@ -8,12 +8,10 @@ use clap::ValueEnum;
 
 use crate::build::{self, Built, Environment};
 use crate::exec::{self, Outcome, seconds};
-use crate::limits::{
-    OUTPUT_GRACE, SLOWEST_SHOWN, SOAK_BINARY_TIMEOUT, TEST_BINARY_TIMEOUT, TEST_BUDGET,
-};
+use crate::limits::{SLOW, SLOWEST_SHOWN, SOAK_BINARY_TIMEOUT, TEST_BINARY_TIMEOUT, TEST_BUDGET};
 use crate::setup::{self, Need};
 use crate::tally::Tally;
-use crate::workspace::{self, ARCHITECTURE, Selection, Workspace};
+use crate::workspace::{self, ARCHITECTURE, Member, Selection, Workspace};
 use crate::{home, pyenv, shell};
 
 /// The parts of a test run, in their order. What is cheap and often wrong comes first.
@@ -292,13 +290,17 @@ impl Run {
     }
 
     fn docs(&mut self) -> Result<()> {
-        let mut command = shell::cargo();
-        command.args(["test", "--doc", "--no-fail-fast"]);
-        match self.documented() {
-            Some(arguments) if arguments.is_empty() => return Ok(()),
-            Some(arguments) => command.args(arguments),
-            None => command.arg("--workspace"),
+        let with_library = |(name, member): (&String, &Member)| {
+            self.selection.contains(name) && member.folder.join("src/lib.rs").exists()
         };
+        if !self.workspace.members.iter().any(with_library) {
+            return Ok(());
+        }
+        // The selection as it is, programs included: another set would resolve other features, and build anew.
+        let mut command = shell::cargo();
+        command
+            .args(["test", "--doc", "--no-fail-fast"])
+            .args(self.selection.arguments());
         command.envs(self.environment.variables("debug"));
         println!("$ {}", shell::shown(&command));
         let outcome = exec::run("doc tests", command, &self.environment, TEST_BINARY_TIMEOUT)?;
@@ -306,24 +308,6 @@ impl Run {
             (outcome.tally.failed > 0).then(|| format!("{} failed", outcome.tally.failed));
         self.outcomes.push(outcome);
         problem.map_or(Ok(()), |problem| bail!(problem))
-    }
-
-    /// `-p` for each chosen member with a library (cargo refuses `--doc` for one without), or None for all.
-    fn documented(&self) -> Option<Vec<String>> {
-        let Selection::Some(names) = &self.selection else {
-            return None;
-        };
-        let with_library = names.iter().filter(|name| {
-            self.workspace
-                .members
-                .get(*name)
-                .is_some_and(|member| member.folder.join("src/lib.rs").exists())
-        });
-        Some(
-            with_library
-                .flat_map(|name| ["-p".to_owned(), name.clone()])
-                .collect(),
-        )
     }
 }
 
@@ -359,7 +343,7 @@ fn close(done: &[Done], outcomes: &[Outcome], total: Duration) -> ExitCode {
     }
     let mut slowest: Vec<_> = outcomes
         .iter()
-        .filter(|outcome| outcome.took > OUTPUT_GRACE)
+        .filter(|outcome| outcome.took > SLOW)
         .collect();
     slowest.sort_by_key(|outcome| std::cmp::Reverse(outcome.took));
     if !slowest.is_empty() {
