@@ -24,6 +24,14 @@ pub struct Draft {
     pub payload: CanonicalJson,
 }
 
+impl Draft {
+    /// Whether it can become an entry: the form of its kind and actor. That the payload is
+    /// canonical is the promise of its type.
+    pub fn check(&self) -> Result<(), EntryFault> {
+        check_form(&self.kind, &self.actor)
+    }
+}
+
 /// One line of the ledger.
 ///
 /// `hash` is SHA-256 over [`Entry::encode`]; the leaf of the Merkle tree is
@@ -118,7 +126,7 @@ impl Entry {
             previous,
             hash: Digest::ZERO,
         };
-        entry.check_form()?;
+        check_form(&entry.kind, &entry.actor)?;
         entry.hash = Digest::of(&[&entry.encode()]);
         Ok(entry)
     }
@@ -174,7 +182,7 @@ impl Entry {
 
     /// The part of [`Entry::check`] that needs no neighbour: its form and its own hash.
     pub fn check_alone(&self) -> Result<(), EntryFault> {
-        self.check_form()?;
+        check_form(&self.kind, &self.actor)?;
         CanonicalJson::parse(self.payload.as_str()).map_err(malformed_payload)?;
         let computed = Digest::of(&[&self.encode()]);
         if computed != self.hash {
@@ -185,27 +193,21 @@ impl Entry {
         }
         Ok(())
     }
+}
 
-    fn check_form(&self) -> Result<(), EntryFault> {
-        let kind_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
-        if self.kind.is_empty()
-            || self.kind.len() > MAX_KIND_BYTES
-            || !self.kind.bytes().all(kind_ok)
-        {
-            return Err(EntryFault::Malformed(format!(
-                "a kind is 1 to {MAX_KIND_BYTES} of a-z 0-9 . _ -"
-            )));
-        }
-        if self.actor.is_empty()
-            || self.actor.len() > MAX_ACTOR_BYTES
-            || self.actor.chars().any(char::is_control)
-        {
-            return Err(EntryFault::Malformed(format!(
-                "an actor is 1 to {MAX_ACTOR_BYTES} bytes without control characters"
-            )));
-        }
-        Ok(())
+fn check_form(kind: &str, actor: &str) -> Result<(), EntryFault> {
+    let kind_ok = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    if kind.is_empty() || kind.len() > MAX_KIND_BYTES || !kind.bytes().all(kind_ok) {
+        return Err(EntryFault::Malformed(format!(
+            "a kind is 1 to {MAX_KIND_BYTES} of a-z 0-9 . _ -"
+        )));
     }
+    if actor.is_empty() || actor.len() > MAX_ACTOR_BYTES || actor.chars().any(char::is_control) {
+        return Err(EntryFault::Malformed(format!(
+            "an actor is 1 to {MAX_ACTOR_BYTES} bytes without control characters"
+        )));
+    }
+    Ok(())
 }
 
 fn malformed_payload(error: CanonicalError) -> EntryFault {
