@@ -24,12 +24,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-/// Exit code when system packages are missing that this person may not install.
-const EXIT_PACKAGES_MISSING: u8 = 3;
+/// Exit code when system packages are missing that this person may not install; apart from the codes
+/// of `neurascale`, which `run` passes on.
+const EXIT_PACKAGES_MISSING: u8 = 20;
 
 /// Builds, runs and checks NeuraScale Workstation.
 ///
-/// Exit codes: 0 all well, 1 something failed, 2 wrong usage, 3 system packages are missing and cannot be
+/// Exit codes: 0 all well, 1 something failed, 2 wrong usage, 20 system packages are missing and cannot be
 /// installed without rights. `run` passes on the exit code of `neurascale`.
 ///
 /// Build products go to CARGO_TARGET_DIR, else to a folder of the user's cache for this compiler and

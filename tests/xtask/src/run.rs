@@ -1,9 +1,10 @@
 //! `cargo xtask run`: the main job, from a machine that has only Rust.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::build::Environment;
 use crate::limits::RUN_SESSION_S;
@@ -67,13 +68,32 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
             "--protocol",
             "routine-eeg",
         ])
-        .args(["--duration", &args.duration.to_string()])
+        .args([
+            "--duration",
+            &args.duration.to_string(),
+            "--export",
+            "edf",
+            "--pdf",
+        ])
+        .arg(report()?)
         .args(&args.rest);
     println!("$ {}", shell::shown(&session));
     let status = session.status()?;
     // The program's exit codes are documented; they are passed on as they are.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Where the report is written out to be looked at, beside the sealed one in the data folder. The patient of
+/// this session is the training patient; the report of the run before gives way.
+fn report() -> Result<PathBuf> {
+    let folder = home::cache()?.join("run");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let file = folder.join("report.pdf");
+    if file.exists() {
+        fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+    }
+    Ok(file)
 }
 
 fn has_display() -> bool {

@@ -4,7 +4,9 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
+// A library of its own for cargo-fuzz, which needs a nightly compiler.
 #[path = "../../../fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "public to the fuzz targets")]
 mod targets;
 
 /// Mutations of each corpus file; `cargo xtask soak` multiplies them.
