@@ -21,6 +21,7 @@
 //! first [`ClockAnchor`] fixes the UTC of all samples, so their times stay smooth.
 
 mod analysis;
+mod check;
 pub mod clock_fit;
 mod config;
 mod counter;
@@ -37,6 +38,11 @@ mod stats;
 mod stream;
 mod suspend;
 
+pub use check::{
+    CalibrationLimits, CalibrationReport, CalibrationVerdict, Cancel, ChannelCalibration,
+    CheckOutcome, CheckProgress, GradedImpedance, ImpedanceReport, RunningCheck, check_impedances,
+    run_calibration, spawn_calibration, spawn_impedance_check,
+};
 pub use config::{AcquisitionConfig, StreamResume};
 pub use handle::{Acquisition, AcquisitionError, AcquisitionHandle, Consumers, Summary};
 pub use message::{
