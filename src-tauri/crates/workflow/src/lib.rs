@@ -8,10 +8,16 @@ mod clock;
 pub mod combine;
 mod context;
 mod definition;
+mod embedded;
+mod engine;
+mod execution;
 mod failure;
 mod history;
 mod memory;
 mod options;
+mod pending;
+mod random;
+mod replayer;
 mod scope;
 mod store;
 mod time;
@@ -24,6 +30,11 @@ pub use context::{
     ActivityFuture, CancelledFuture, ChildFuture, Context, SignalFuture, TimerFuture,
 };
 pub use definition::{ActivityType, Registry, Signal, Workflow};
+pub use engine::{
+    ActivityDescription, Description, Engine, EngineConfig, EngineError, Entropy, ResultError,
+    StartOptions, Started,
+};
+pub use execution::ExecutionError;
 pub use failure::{ActivityError, Cancelled, ChildError, Failure, TimeoutKind, WorkflowError};
 pub use history::{
     EventKind, EventRole, FORMAT_VERSION, HistoryEvent, Parent, WorkflowStatus, WorkflowSummary,
@@ -32,6 +43,8 @@ pub use memory::MemoryStore;
 pub use options::{
     ActivityOptions, CancellationType, ChildOptions, ParentClosePolicy, RetryPolicy,
 };
+pub use random::SeededRandom;
+pub use replayer::{KeptHistory, Replayed, Replayer};
 pub use scope::{Cancel, CancelScope, Operation};
 pub use store::{Heartbeat, HistoryStore, ListFilter, StoreError, check_append};
 pub use time::Timestamp;

@@ -36,3 +36,7 @@ pub const MAX_POLLS_PER_TURN: usize = 10_000;
 /// Events a history may hold before each further turn is logged as a warning. Source: Temporal
 /// warns from 10,240 events.
 pub const HISTORY_WARN_EVENTS: u64 = 10_240;
+
+/// How long a stopping engine waits for its activities to give way before it breaks them off.
+/// Sealing a recording's open segments takes well under a second.
+pub const STOP_GRACE: Duration = Duration::from_secs(5);
