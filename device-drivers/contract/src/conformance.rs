@@ -6,6 +6,8 @@
 
 mod calls;
 mod streaming;
+#[cfg(test)]
+mod tests;
 
 use crate::{Clock, Device, DeviceError, Driver, ErrorKind, Settings};
 use std::sync::Arc;

@@ -9,7 +9,7 @@
 //! [`Device::safety`], whatever the reading thread is doing.
 
 mod clock;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod device;
 mod driver;

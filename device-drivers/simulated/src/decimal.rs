@@ -38,7 +38,7 @@ impl Decimal {
                 _ => return None,
             }
             // Trailing zeros beyond any resolution that matters must not overflow.
-            while places > 12 && digits % 10 == 0 {
+            while places > 12 && digits.is_multiple_of(10) {
                 digits /= 10;
                 places -= 1;
             }

@@ -14,7 +14,6 @@ mod playback;
 mod settings;
 mod sim;
 
-pub use limits::{MAX_CHANNELS_SIMULATED, MAX_SPEED};
 pub use playback::Playback;
 pub use sim::{GeneratorCost, Simulator, generator_cost};
 

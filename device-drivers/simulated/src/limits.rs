@@ -1,10 +1,10 @@
 //! Limits and defaults of this room, each with its unit and its source.
 
 /// Channels of the simulated amplifier: what a stream can hold.
-pub const MAX_CHANNELS_SIMULATED: usize = signal::MAX_CHANNELS;
+pub(crate) const MAX_CHANNELS_SIMULATED: usize = signal::MAX_CHANNELS;
 
 /// Fastest paced playback, times real time; beyond it `speed=max` is meant.
-pub const MAX_SPEED: f64 = 1_000.0;
+pub(crate) const MAX_SPEED: f64 = 1_000.0;
 
 /// Slowest paced playback, times real time: ten minutes a sample minute still ends in a test.
 pub(crate) const MIN_SPEED: f64 = 0.01;
@@ -25,8 +25,8 @@ pub(crate) const FAST_READ_NS: i64 = 250_000_000;
 /// to stop.
 pub(crate) const MAX_BLOCKS_PER_READ: usize = 256;
 
-/// What a paced device keeps for a late reader, ns of host time; older packets are lost as in a
-/// real device's buffer. Covers the longest stall seen on a loaded two-core machine.
+/// How late a paced device may be read, ns of host time; after that its buffer has overrun and what
+/// it held is lost. Longer than any stall of a loaded two-core machine, shorter than a sleep.
 pub(crate) const DEVICE_BUFFER_NS: i64 = 5_000_000_000;
 
 /// Time to measure one electrode, ns; amplifiers take 10 to 100 ms.

@@ -86,8 +86,16 @@ fn generator(
             Generator::Potentials(Box::new(potentials))
         }
         Source::Marks => {
+            let here = |stream: &Option<String>| {
+                stream.as_ref().is_none_or(|name| *name == description.name)
+            };
+            let disconnects = script.disconnect.iter().map(|e| (e.at_s, e.duration_s));
+            let silences = (script.silence.iter())
+                .filter(|e| here(&e.stream))
+                .map(|e| (e.at_s, e.duration_s));
+            let lost: Vec<(f64, f64)> = disconnects.chain(silences).collect();
             let gone = |at: f64| {
-                (script.disconnect.iter()).any(|e| (e.at_s..e.at_s + e.duration_s).contains(&at))
+                (lost.iter()).any(|(from, duration)| (*from..from + duration).contains(&at))
             };
             let marks = script.mark.iter().filter(|mark| !gone(mark.at_s));
             Generator::Marks(

@@ -5,10 +5,13 @@ use super::scalp;
 use super::script::ImpedanceChange;
 use signal::{Channel, Reference};
 
+/// An electrode's values from their times on, s and kΩ; `None` while it is open.
+type Course = Vec<(f64, Option<f64>)>;
+
 /// Every electrode, reference and ground with its values by time.
 #[derive(Debug, Clone)]
 pub(crate) struct Impedances {
-    electrodes: Vec<(String, Vec<(f64, Option<f64>)>)>,
+    electrodes: Vec<(String, Course)>,
 }
 
 impl Impedances {
@@ -32,7 +35,7 @@ impl Impedances {
             .filter_map(|channel| named(&channel.reference));
         let ground = channels.iter().filter_map(|channel| named(&channel.ground));
         let mut seen = std::collections::HashSet::new();
-        let mut electrodes: Vec<(String, Vec<_>)> = Vec::new();
+        let mut electrodes: Vec<(String, Course)> = Vec::new();
         for name in own.chain(bipolar).chain(ground) {
             if seen.insert(name.clone()) {
                 let kohm = 1.5 + 3.0 * hash_unit(seed, 0x1A, electrodes.len() as u64);

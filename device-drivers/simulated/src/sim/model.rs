@@ -145,9 +145,11 @@ fn psg_inputs() -> Vec<Channel> {
     channels
 }
 
-fn psg_slow(
-    make: &dyn Fn(&str, StreamRole, SampleType, SamplingRate, Vec<Channel>) -> StreamDescription,
-) -> Vec<(StreamDescription, Source)> {
+/// Makes a stream of a name, role, sample type, rate and channels.
+type Make<'a> =
+    &'a dyn Fn(&str, StreamRole, SampleType, SamplingRate, Vec<Channel>) -> StreamDescription;
+
+fn psg_slow(make: Make<'_>) -> Vec<(StreamDescription, Source)> {
     let respiration = ["Resp nasal", "Resp thorax", "Resp abdomen"].map(|label| {
         let scale = Scale {
             gain: 0.01,

@@ -189,7 +189,7 @@ impl Script {
             return Err("script: dropout: give either samples or duration_s".into());
         }
         if (self.drift.iter())
-            .any(|e| !(e.drift_ppm.abs() <= 10_000.0) || !e.ramp_s.is_none_or(|ramp| ramp >= 0.0))
+            .any(|e| !within(e.drift_ppm, 10_000.0) || !e.ramp_s.is_none_or(|ramp| ramp >= 0.0))
         {
             return Err(
                 "script: drift: drift_ppm must lie within 10000 and ramp_s above zero".into(),
@@ -210,7 +210,7 @@ impl Script {
             .chain(self.spike.iter().map(|e| e.amplitude_uv))
             .chain(self.seizure.iter().filter_map(|e| e.amplitude_uv));
         for amplitude in amplitudes {
-            if !(amplitude.abs() <= 100_000.0) {
+            if !within(amplitude, 100_000.0) {
                 return Err("script: amplitude_uv must lie within 100000".into());
             }
         }
@@ -223,6 +223,11 @@ impl Script {
         }
         Ok(())
     }
+}
+
+/// Whether a number lies within `limit` of zero; what is no number does not.
+fn within(number: f64, limit: f64) -> bool {
+    (-limit..=limit).contains(&number)
 }
 
 fn optional(

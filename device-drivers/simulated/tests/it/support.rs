@@ -74,3 +74,27 @@ pub(crate) fn recordings() -> Option<PathBuf> {
     eprintln!("SKIPPED: no folder of recordings; set NEURASCALE_RECORDINGS");
     None
 }
+
+/// Plays bytes back as a file, as fast as possible.
+pub(crate) fn play(
+    bytes: &[u8],
+) -> Result<(Vec<signal::StreamDescription>, Collected), contract::DeviceError> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let path = file.path().to_str().unwrap();
+    let mut device =
+        simulated::Playback.open(path, &settings(&[("speed", "max")]), Arc::new(SystemClock))?;
+    let streams = device.description().streams.clone();
+    let mut sink = Collected::new(&streams);
+    device.start()?;
+    while device.read(&mut sink, Duration::ZERO)? != Read::Ended {}
+    Ok((streams, sink))
+}
+
+/// The error of playing bytes back.
+pub(crate) fn refusal(bytes: &[u8]) -> String {
+    match play(bytes) {
+        Ok(_) => panic!("played"),
+        Err(error) => error.to_string(),
+    }
+}
