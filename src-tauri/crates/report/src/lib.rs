@@ -1,1 +1,29 @@
-//! The clinical report as PDF and HTML.
+//! The clinical report: what was recorded and measured, as PDF and as HTML.
+//!
+//! [`render_pdf`] and [`render_html`] print a [`ReportContent`], which holds everything they say.
+//! Neither reads a clock or draws a conclusion. The bytes hold the patient's name: whoever keeps
+//! them encrypts them.
+//!
+//! The PDF is written with krilla, which embeds and subsets the font, tags the document and checks
+//! it against PDF/A-2a and PDF/UA-1. Typst as a library would lay it out by itself, but adds some
+//! 300 packages and minutes to every build for what a few hundred lines do here.
+
+mod compose;
+mod error;
+mod figures;
+mod font;
+mod html;
+mod layout;
+pub mod limits;
+mod model;
+mod pdf;
+mod picture;
+mod text;
+
+pub use error::ReportError;
+pub use html::render_html;
+pub use model::{
+    Analysis, BandRow, Calibration, ChannelQuality, ClockRow, Event, Excerpt, Fact, GapRow,
+    ImpedanceCheck, Paper, Provenance, ReportContent, SpectrumCurve, Trace, TraceColour,
+};
+pub use pdf::render_pdf;

@@ -1,0 +1,418 @@
+//! What stands in the report, in which order: the same for paper and screen.
+
+use crate::figures;
+use crate::limits::MAX_TABLE_ROWS;
+use crate::model::{Event, Fact, ImpedanceCheck, ReportContent};
+use crate::picture::Picture;
+use crate::text::{field, number, percent};
+
+/// Statement that the program draws no conclusion; printed in every report.
+pub(crate) const NO_DIAGNOSIS: &str = "This report states what was recorded and what was measured. The program draws no diagnostic conclusion; \
+interpretation is the clinician's. Its alerts are no alarms in the sense of IEC 60601-1-8.";
+
+/// A piece of the report.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Block {
+    Heading(String),
+    Paragraph { text: String, bold: bool },
+    Facts(Vec<(String, String)>),
+    Table(Table),
+    Figure(Picture),
+    Signature(Option<String>),
+}
+
+/// A table; numbers stand at the right edge of their column.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Table {
+    pub(crate) caption: String,
+    /// Header, share of the width, whether it holds numbers.
+    pub(crate) columns: Vec<(String, f32, bool)>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A row; bold where it must not be missed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) cells: Vec<String>,
+    pub(crate) bold: bool,
+}
+
+/// The banner of every page: who, and under which recording.
+pub(crate) fn banner(content: &ReportContent) -> String {
+    let who: Vec<String> = content
+        .patient
+        .iter()
+        .take(2)
+        .map(|fact| field(&fact.value))
+        .collect();
+    let who = if who.is_empty() {
+        "no patient".to_owned()
+    } else {
+        who.join(" · ")
+    };
+    format!("{who} · recording {}", field(&content.recording_id))
+}
+
+/// The title, as it heads the report and names the document.
+pub(crate) fn title(content: &ReportContent) -> String {
+    let title = field(&content.title);
+    if title.trim().is_empty() {
+        "Recording report".to_owned()
+    } else {
+        title
+    }
+}
+
+/// Everything between title and last page.
+pub(crate) fn compose(content: &ReportContent) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    if let Some(mark) = content.provenance.watermark() {
+        let text = format!("{mark}: these are not a patient's data.");
+        blocks.push(Block::Paragraph { text, bold: true });
+    }
+    facts(&mut blocks, "Patient", &content.patient);
+    facts(&mut blocks, "Session", &content.session);
+    facts(&mut blocks, "Device", &content.device);
+    heading(&mut blocks, "Consent");
+    let consent = field(&content.consent);
+    plain(
+        &mut blocks,
+        if consent.trim().is_empty() {
+            "Not stated."
+        } else {
+            &consent
+        },
+    );
+    events(
+        &mut blocks,
+        "Events",
+        "Nothing of note happened.",
+        &content.events,
+    );
+    impedances(&mut blocks, &content.impedances);
+    calibration(&mut blocks, content);
+    quality(&mut blocks, content);
+    spectra(&mut blocks, content);
+    excerpts(&mut blocks, content);
+    events(
+        &mut blocks,
+        "Annotations",
+        "There are none.",
+        &content.annotations,
+    );
+    gaps(&mut blocks, content);
+    clocks(&mut blocks, content);
+    provenance(&mut blocks, content);
+    heading(&mut blocks, "Signature");
+    blocks.push(Block::Signature(content.signature.as_deref().map(field)));
+    blocks
+}
+
+fn heading(blocks: &mut Vec<Block>, text: &str) {
+    blocks.push(Block::Heading(text.to_owned()));
+}
+
+fn plain(blocks: &mut Vec<Block>, text: &str) {
+    blocks.push(Block::Paragraph {
+        text: text.to_owned(),
+        bold: false,
+    });
+}
+
+fn facts(blocks: &mut Vec<Block>, title: &str, facts: &[Fact]) {
+    heading(blocks, title);
+    if facts.is_empty() {
+        plain(blocks, "Not stated.");
+        return;
+    }
+    blocks.push(Block::Facts(
+        facts
+            .iter()
+            .map(|fact| (field(&fact.label), field(&fact.value)))
+            .collect(),
+    ));
+}
+
+fn table(
+    blocks: &mut Vec<Block>,
+    caption: &str,
+    columns: &[(&str, f32, bool)],
+    rows: impl Iterator<Item = Row>,
+) {
+    let mut rows: Vec<Row> = rows.collect();
+    if rows.len() > MAX_TABLE_ROWS {
+        let more = rows.len() - MAX_TABLE_ROWS;
+        rows.truncate(MAX_TABLE_ROWS);
+        let mut cells = vec![String::new(); columns.len()];
+        cells[0] = format!("… {more} more");
+        rows.push(Row { cells, bold: false });
+    }
+    let columns = columns
+        .iter()
+        .map(|(name, share, right)| ((*name).to_owned(), *share, *right))
+        .collect();
+    blocks.push(Block::Table(Table {
+        caption: caption.to_owned(),
+        columns,
+        rows,
+    }));
+}
+
+fn row(cells: Vec<String>) -> Row {
+    Row { cells, bold: false }
+}
+
+fn events(blocks: &mut Vec<Block>, title: &str, none: &str, events: &[Event]) {
+    heading(blocks, title);
+    if events.is_empty() {
+        plain(blocks, none);
+        return;
+    }
+    table(
+        blocks,
+        title,
+        &[
+            ("Time", 0.2, false),
+            ("Duration", 0.12, false),
+            ("What", 0.5, false),
+            ("By", 0.18, false),
+        ],
+        events.iter().map(|event| Row {
+            cells: vec![
+                field(&event.at),
+                field(&event.duration),
+                field(&event.text),
+                field(&event.origin),
+            ],
+            bold: event.severe,
+        }),
+    );
+}
+
+fn impedances(blocks: &mut Vec<Block>, checks: &[ImpedanceCheck]) {
+    heading(blocks, "Impedances");
+    if checks.is_empty() {
+        plain(blocks, "No impedance was measured.");
+    }
+    for check in checks {
+        let limits = &check.limits;
+        plain(
+            blocks,
+            &format!(
+                "{}, {}: good up to {} kΩ, acceptable up to {} kΩ, below {} kΩ a gel bridge is likely.",
+                field(&check.title),
+                field(&check.at),
+                number(limits.good_kohm),
+                number(limits.acceptable_kohm),
+                number(limits.bridge_kohm)
+            ),
+        );
+        blocks.push(Block::Figure(figures::head_map(check, 250.0)));
+        table(
+            blocks,
+            &format!("Impedances, {}", field(&check.title)),
+            &[
+                ("Electrode", 0.4, false),
+                ("Impedance, kΩ", 0.3, true),
+                ("Grade", 0.3, false),
+            ],
+            check.values.iter().map(|value| {
+                row(vec![
+                    field(&value.electrode),
+                    value.impedance_kohm.map_or_else(|| "–".to_owned(), number),
+                    figures::grade_text(limits.grade(value.impedance_kohm)).to_owned(),
+                ])
+            }),
+        );
+    }
+}
+
+fn calibration(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Calibration");
+    let calibration = &content.calibration;
+    if calibration.method.is_empty() {
+        plain(blocks, "No calibration was made.");
+    } else {
+        let text = format!(
+            "{}: {}",
+            field(&calibration.method),
+            field(&calibration.result)
+        );
+        plain(blocks, &text);
+    }
+}
+
+fn quality(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Signal quality");
+    let quality = &content.analysis.quality;
+    if quality.is_empty() {
+        plain(blocks, "Not examined.");
+        return;
+    }
+    table(
+        blocks,
+        "Signal quality, second by second",
+        &[
+            ("Channel", 0.2, false),
+            ("Good", 0.12, true),
+            ("Seconds", 0.14, true),
+            ("Findings", 0.54, false),
+        ],
+        quality.iter().map(|channel| {
+            let findings: Vec<String> = channel
+                .findings
+                .iter()
+                .map(|(name, share)| format!("{} {}", field(name), percent(*share)))
+                .collect();
+            row(vec![
+                field(&channel.label),
+                percent(channel.good),
+                channel.seconds.to_string(),
+                if findings.is_empty() {
+                    "none".to_owned()
+                } else {
+                    findings.join(", ")
+                },
+            ])
+        }),
+    );
+}
+
+fn spectra(blocks: &mut Vec<Block>, content: &ReportContent) {
+    let analysis = &content.analysis;
+    heading(blocks, "Spectra and band powers");
+    if analysis.spectra.is_empty() {
+        plain(blocks, "No spectrum could be computed.");
+    } else {
+        plain(blocks, &field(&analysis.spectra_method));
+        blocks.push(Block::Figure(figures::spectra(&analysis.spectra, 480.0)));
+    }
+    if !analysis.band_powers.is_empty() {
+        let names: Vec<String> = analysis
+            .bands
+            .iter()
+            .map(|(name, low, high)| format!("{} {}–{} Hz", field(name), short(*low), short(*high)))
+            .collect();
+        let share = 0.8 / names.len().max(1) as f32;
+        let mut columns = vec![("Channel", 0.2, false)];
+        columns.extend(names.iter().map(|name| (name.as_str(), share, true)));
+        table(
+            blocks,
+            "Absolute band powers, µV²",
+            &columns,
+            analysis.band_powers.iter().map(|channel| {
+                let mut cells = vec![field(&channel.label)];
+                cells.extend(channel.power.iter().map(|power| number(*power)));
+                cells.resize(columns.len(), "–".to_owned());
+                row(cells)
+            }),
+        );
+    }
+    if !analysis.peak_alpha.is_empty() {
+        plain(
+            blocks,
+            &format!("Peak alpha: {}", field(&analysis.peak_alpha)),
+        );
+    }
+}
+
+/// A bound without needless decimals.
+fn short(value: f64) -> String {
+    format!("{value}")
+}
+
+fn excerpts(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Excerpts");
+    if content.analysis.excerpts.is_empty() {
+        plain(blocks, "None was chosen.");
+    }
+    for excerpt in &content.analysis.excerpts {
+        plain(
+            blocks,
+            &format!(
+                "{} – {}, {} s. {}. {}. {} µV/mm on paper at full size; a derivation is input 1 minus input 2, negative up.",
+                field(&excerpt.title),
+                field(&excerpt.start),
+                number(excerpt.duration_s),
+                field(&excerpt.montage),
+                field(&excerpt.filters),
+                short(excerpt.sensitivity_uv_mm)
+            ),
+        );
+        blocks.push(Block::Figure(figures::excerpt(excerpt, 510.0, 560.0)));
+    }
+}
+
+fn gaps(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Gaps and loss");
+    if content.analysis.gaps.is_empty() {
+        plain(blocks, "The recording has no gap.");
+        return;
+    }
+    table(
+        blocks,
+        "Gaps",
+        &[
+            ("Stream", 0.2, false),
+            ("From", 0.24, false),
+            ("Duration", 0.16, true),
+            ("Samples lost", 0.2, true),
+            ("Cause", 0.2, false),
+        ],
+        content.analysis.gaps.iter().map(|gap| {
+            row(vec![
+                field(&gap.stream),
+                field(&gap.at),
+                field(&gap.duration),
+                field(&gap.missing),
+                field(&gap.cause),
+            ])
+        }),
+    );
+}
+
+fn clocks(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Clocks");
+    if content.analysis.clocks.is_empty() {
+        plain(blocks, "No clock was examined.");
+        return;
+    }
+    let dash = |value: Option<f64>, decimals: usize| {
+        value.map_or_else(|| "–".to_owned(), |value| format!("{value:.decimals$}"))
+    };
+    table(
+        blocks,
+        "Clocks",
+        &[
+            ("Stream", 0.2, false),
+            ("Nominal, Hz", 0.13, true),
+            ("Found, Hz", 0.15, true),
+            ("Drift, ppm", 0.13, true),
+            ("Jitter, ms", 0.13, true),
+            ("Samples", 0.14, true),
+            ("Lost", 0.12, true),
+        ],
+        content.analysis.clocks.iter().map(|clock| {
+            row(vec![
+                field(&clock.stream),
+                short(clock.nominal_hz),
+                dash(clock.found_hz, 4),
+                dash(clock.drift_ppm, 1),
+                dash(clock.jitter_ms, 2),
+                clock.samples.to_string(),
+                clock.lost.to_string(),
+            ])
+        }),
+    );
+}
+
+fn provenance(blocks: &mut Vec<Block>, content: &ReportContent) {
+    heading(blocks, "Provenance");
+    blocks.push(Block::Facts(vec![
+        ("Recording".to_owned(), field(&content.recording_id)),
+        ("Hash of its segments".to_owned(), field(&content.hash_root)),
+        ("Made by".to_owned(), field(&content.software)),
+        ("Report made".to_owned(), field(&content.created)),
+    ]));
+    plain(blocks, NO_DIAGNOSIS);
+}

@@ -1,0 +1,7 @@
+//! Reports as their readers get them.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod content;
+mod html;
+mod pdf;

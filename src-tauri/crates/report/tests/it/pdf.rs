@@ -1,0 +1,107 @@
+//! The PDF: searchable, valid, the same each time.
+
+use crate::content::{content, hostile};
+use report::{Paper, Provenance, ReportContent, render_pdf};
+use std::path::Path;
+use std::process::Command;
+
+/// The PDF's text by poppler; `None`, loudly, where poppler is missing.
+fn text_of(pdf: &[u8]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.pdf");
+    std::fs::write(&path, pdf).unwrap();
+    match Command::new("pdftotext")
+        .arg("-layout")
+        .arg(&path)
+        .arg("-")
+        .output()
+    {
+        Ok(output) => {
+            assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            Some(String::from_utf8(output.stdout).unwrap())
+        }
+        Err(_) => {
+            eprintln!("SKIPPED: text of the PDF (pdftotext of poppler-utils is missing)");
+            None
+        }
+    }
+}
+
+/// Keeps a file to look at where a folder for that is named.
+fn keep(name: &str, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("NEURASCALE_KEEP_REPORTS") {
+        std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
+    }
+}
+
+#[test]
+fn its_text_says_what_was_recorded() {
+    let pdf = render_pdf(&content()).unwrap();
+    keep("full.pdf", &pdf);
+    keep("full.html", report::render_html(&content()).as_bytes());
+    assert!(pdf.starts_with(b"%PDF-1.7"));
+    let Some(text) = text_of(&pdf) else { return };
+    for fact in [
+        "Test^Patient",
+        "TRAIN-0042",
+        "SIMULATED – training",
+        "Routine EEG",
+        "Simulated headset",
+        "Given in writing",
+        "100 µV square wave",
+        "Emergency stop",
+        "10.2 Hz at O1-O2",
+        "250.0123",
+        "49.2",
+        "IEC 60601-1-8",
+        "Draft: not signed.",
+        "50 µV, 1 s",
+        "negative up",
+        "Fp1-F7",
+        "blank: Cz was not recorded",
+        "Augen zu",
+        "page 1 of",
+    ] {
+        assert!(text.contains(fact), "{fact} is missing");
+    }
+    // The banner and the mark stand on every page.
+    let pages = text.matches('\u{c}').count();
+    assert!(pages >= 4);
+    assert_eq!(text.matches("Test^Patient · TRAIN-0042").count(), pages);
+}
+
+#[test]
+fn the_same_content_gives_the_same_bytes() {
+    assert!(render_pdf(&content()).unwrap() == render_pdf(&content()).unwrap());
+}
+
+#[test]
+fn hostile_texts_are_only_texts() {
+    let pdf = render_pdf(&hostile()).unwrap();
+    keep("hostile.pdf", &pdf);
+    if let Some(text) = text_of(&pdf) {
+        assert!(text.contains("<script>alert(1)</script>"));
+        assert!(!text.contains('\u{202e}'));
+    }
+    for word in [&b"/JavaScript"[..], b"/JS", b"/Launch", b"/URI"] {
+        assert!(!pdf.windows(word.len()).any(|window| window == word));
+    }
+}
+
+#[test]
+fn an_empty_report_and_the_other_paper() {
+    let content = ReportContent {
+        paper: Paper::Letter,
+        provenance: Provenance::Playback,
+        ..ReportContent::default()
+    };
+    let pdf = render_pdf(&content).unwrap();
+    keep("empty.pdf", &pdf);
+    if let Some(text) = text_of(&pdf) {
+        assert!(text.contains("No impedance was measured.") && text.contains("PLAYBACK"));
+    }
+}
