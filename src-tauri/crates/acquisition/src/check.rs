@@ -392,7 +392,7 @@ pub enum CheckProgress {
 pub struct RunningCheck<T> {
     cancel: Cancel,
     progress: Receiver<CheckProgress>,
-    thread: Option<JoinHandle<(Box<dyn Device>, Result<T, DeviceError>)>>,
+    thread: Option<JoinHandle<CheckOutcome<T>>>,
 }
 
 impl<T> fmt::Debug for RunningCheck<T> {
@@ -425,10 +425,9 @@ impl<T> RunningCheck<T> {
     }
 
     /// Waits for the end.
-    #[must_use]
     pub fn join(mut self) -> CheckOutcome<T> {
         match self.thread.take().map(JoinHandle::join) {
-            Some(Ok((device, result))) => (Some(device), result),
+            Some(Ok(outcome)) => outcome,
             _ => (None, Err(panicked())),
         }
     }
@@ -493,11 +492,12 @@ fn run<T: Send + 'static>(
                 tracing::debug!("progress of a check is not read");
             }
         };
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        match catch_unwind(AssertUnwindSafe(|| {
             check(device.as_mut(), &asked, &mut tell)
-        }))
-        .unwrap_or_else(|_| Err(panicked()));
-        (device, result)
+        })) {
+            Ok(result) => (Some(device), result),
+            Err(_) => (None, Err(panicked())),
+        }
     })?;
     Ok(RunningCheck {
         cancel,

@@ -12,7 +12,10 @@ use crate::queue::FeedSender;
 use crate::stats::Shared;
 use crate::stream::{Placed, StreamState, TimeBase, time_base, trim_front};
 use contract::{Clock, DeviceDescription, DeviceEvent, Pacing, Sink};
-use signal::{DeviceNanos, Gap, GapCause, HostNanos, SampleBlock, StreamIndex, UtcNanos};
+use signal::{
+    CounterSpec, DeviceNanos, Gap, GapCause, HostNanos, SampleBlock, StreamIndex, UtcNanos,
+};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,7 +25,8 @@ struct Lane {
     state: StreamState,
     pool: BlockPool,
     held: Vec<Lent>,
-    reorders: bool,
+    /// Distances ahead, in packets, at which a block waits for those before it.
+    reorder: Range<u64>,
     channels: usize,
     sample_type: signal::SampleType,
 }
@@ -130,6 +134,8 @@ impl Reader {
             self.quality_at = now;
             self.record_quality();
         }
+        self.shared
+            .publish(self.lanes.iter().map(|lane| lane.state.stats));
         let made = self.lanes.iter().map(|lane| lane.pool.made()).sum();
         self.shared.blocks_made.store(made, Ordering::Relaxed);
     }
@@ -138,10 +144,8 @@ impl Reader {
     pub(crate) fn finish(&mut self, reason: &EndReason) -> bool {
         self.release_all();
         self.record_quality();
-        for (position, lane) in self.lanes.iter().enumerate() {
-            self.shared
-                .publish_final(stream_index(position), &lane.state.stats);
-        }
+        self.shared
+            .publish_final(self.lanes.iter().map(|lane| lane.state.stats));
         let at = self.base.utc_at(self.clock.host());
         let ends: Vec<(u64, UtcNanos)> = self
             .lanes
@@ -220,25 +224,16 @@ impl Reader {
     /// Takes one filled block: holds it back, or delivers it and what waited for it.
     fn take(&mut self, position: usize, lent: Lent) {
         let lane = &mut self.lanes[position];
-        if !lane.reorders {
-            self.deliver(position, lent);
-            return;
-        }
         let ahead = lane.state.packets_ahead(lent.peek());
-        let window = REORDER_PACKETS as u64;
-        match ahead {
-            Some(ahead) if (1..=window).contains(&ahead) && lane.held.len() < REORDER_PACKETS => {
-                lane.held.push(lent);
-                // Ascending: the array is tiny and nearly always sorted.
-                let state = &lane.state;
-                lane.held
-                    .sort_unstable_by_key(|held| state.packets_ahead(held.peek()));
-                return;
+        if ahead.is_some_and(|ahead| lane.reorder.contains(&ahead)) {
+            lane.held.push(lent);
+            let state = &lane.state;
+            lane.held
+                .sort_unstable_by_key(|held| state.packets_ahead(held.peek()));
+            if lane.held.len() == REORDER_PACKETS {
+                self.release_first(position);
             }
-            Some(ahead) if ahead > window && ahead < u64::MAX / 2 && !lane.held.is_empty() => {
-                self.release(position);
-            }
-            _ => {}
+            return;
         }
         let waited = !self.lanes[position].held.is_empty();
         self.deliver(position, lent);
@@ -256,7 +251,7 @@ impl Reader {
                 return;
             };
             match lane.state.packets_ahead(first.peek()) {
-                Some(ahead) if ahead >= 1 && ahead <= REORDER_PACKETS as u64 => return,
+                Some(ahead) if lane.reorder.contains(&ahead) => return,
                 _ => {}
             }
             let lent = lane.held.remove(0);
@@ -264,11 +259,20 @@ impl Reader {
         }
     }
 
+    /// Gives up what is missing before the first block held back.
+    fn release_first(&mut self, position: usize) {
+        let held = &mut self.lanes[position].held;
+        if !held.is_empty() {
+            let lent = held.remove(0);
+            self.deliver(position, lent);
+            self.release_due(position);
+        }
+    }
+
     /// Delivers all that is held back: what did not come in time is lost.
     fn release(&mut self, position: usize) {
         while !self.lanes[position].held.is_empty() {
-            let lent = self.lanes[position].held.remove(0);
-            self.deliver(position, lent);
+            self.release_first(position);
         }
     }
 
@@ -279,13 +283,10 @@ impl Reader {
     }
 
     fn release_old(&mut self, now: HostNanos) {
+        let old = |held: &Lent| now.nanos_since(held.peek().arrival) >= nanos(REORDER_WAIT);
         for position in 0..self.lanes.len() {
-            let old = self.lanes[position]
-                .held
-                .iter()
-                .any(|held| now.nanos_since(held.peek().arrival) >= nanos(REORDER_WAIT));
-            if old {
-                self.release(position);
+            while self.lanes[position].held.iter().any(old) {
+                self.release_first(position);
             }
         }
     }
@@ -297,7 +298,6 @@ impl Reader {
             Placed::Next { gap, trim } => (gap, trim),
             Placed::Dropped => {
                 lane.pool.give_back(lent);
-                self.shared.publish(stream, &lane.state.stats);
                 return;
             }
         };
@@ -322,7 +322,6 @@ impl Reader {
         if !sent {
             stats.unrecorded += block.len as u64;
         }
-        self.shared.publish(stream, stats);
         fan_out(&mut self.feeds, &FeedItem::Block(block), &self.shared);
     }
 
@@ -336,7 +335,7 @@ impl Reader {
         let lane = &mut self.lanes[position];
         lane.state.stats.malformed += 1;
         // A counter shows the loss by itself at the next block; without one, it must be said.
-        if lent.peek().counter.is_none() {
+        if !lane.state.is_counted() {
             lane.state
                 .interrupt(GapCause::Transport, Some(signal::Missing::Unknown));
         }
@@ -471,15 +470,22 @@ fn lane(
             (POOL_START, bound),
         ),
         held: Vec::with_capacity(REORDER_PACKETS),
-        // A period too short to tell ahead from behind cannot be put in order.
-        reorders: description.pacing == Pacing::RealTime
-            && stream.counter.is_some_and(|counter| {
-                let period = counter.modulus.checked_div(counter.step).unwrap_or(0);
-                counter.modulus == 0 || period > 4 * REORDER_PACKETS as u64
-            }),
+        reorder: reorder_range(description.pacing, stream.counter),
         channels,
         sample_type: stream.sample_type,
         state,
+    }
+}
+
+/// A packet beyond half of the counter's period may as well be a repeated one, and a source that
+/// waits for its reader does not reorder.
+fn reorder_range(pacing: Pacing, counter: Option<CounterSpec>) -> Range<u64> {
+    match counter {
+        Some(counter) if pacing == Pacing::RealTime => match counter.modulus {
+            0 => 1..u64::MAX / 2,
+            modulus => 1..modulus.checked_div(counter.step).unwrap_or(0) / 2,
+        },
+        _ => 0..0,
     }
 }
 

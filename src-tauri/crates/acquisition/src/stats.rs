@@ -1,6 +1,5 @@
 //! Counters that anyone may read while acquisition runs.
 
-use signal::StreamIndex;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -95,25 +94,21 @@ impl Shared {
         }
     }
 
-    /// Publishes one stream's account. A reader that holds the lock just now makes this a no-op;
-    /// the next block tries again, so the device thread never waits.
-    pub(crate) fn publish(&self, stream: StreamIndex, stats: &StreamStats) {
-        if let Ok(mut streams) = self.streams.try_lock()
-            && let Some(slot) = streams.get_mut(usize::from(stream.0))
-        {
-            *slot = *stats;
+    /// Publishes every stream's account. While someone reads, this is a no-op: the next read of
+    /// the device tries again, so that its thread never waits.
+    pub(crate) fn publish(&self, stats: impl Iterator<Item = StreamStats>) {
+        if let Ok(mut streams) = self.streams.try_lock() {
+            fill(&mut streams, stats);
         }
     }
 
     /// Publishes the last word, waiting for readers.
-    pub(crate) fn publish_final(&self, stream: StreamIndex, stats: &StreamStats) {
+    pub(crate) fn publish_final(&self, stats: impl Iterator<Item = StreamStats>) {
         let mut streams = match self.streams.lock() {
             Ok(streams) => streams,
             Err(poisoned) => poisoned.into_inner(),
         };
-        if let Some(slot) = streams.get_mut(usize::from(stream.0)) {
-            *slot = *stats;
-        }
+        fill(&mut streams, stats);
     }
 
     pub(crate) fn snapshot(&self) -> AcquisitionStats {
@@ -133,5 +128,11 @@ impl Shared {
             analysis_restarts: count(&self.analysis_restarts),
             blocks_made: count(&self.blocks_made),
         }
+    }
+}
+
+fn fill(streams: &mut [StreamStats], stats: impl Iterator<Item = StreamStats>) {
+    for (slot, stats) in streams.iter_mut().zip(stats) {
+        *slot = stats;
     }
 }

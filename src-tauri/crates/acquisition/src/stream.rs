@@ -103,6 +103,11 @@ impl StreamState {
         self.rate_hz.is_some()
     }
 
+    /// Whether the device counts its packets.
+    pub(crate) const fn is_counted(&self) -> bool {
+        self.counter.is_some()
+    }
+
     /// Length of the last block, ns.
     pub(crate) fn block_ns(&self) -> i64 {
         let (_, len) = self.last_fitted.unwrap_or_default();

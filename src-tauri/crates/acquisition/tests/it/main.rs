@@ -1,0 +1,9 @@
+//! Whole acquisitions: real threads and queues, a scripted device that numbers its samples.
+#![allow(clippy::unwrap_used)] // Helpers of tests fail by panicking, as tests do.
+
+mod allocation;
+mod faults;
+mod recorder;
+mod scripted;
+mod speed;
+mod supervision;
