@@ -211,7 +211,7 @@ impl UnitOfWork {
         let mut events = Vec::with_capacity(self.events.len());
         for event in self.events {
             let data = serde_json::to_string(&event.data).map_err(|e| refused(e.to_string()))?;
-            let entry = if policy(&event) {
+            let entry = if policy(&event) && !policy::announces_entries(&event) {
                 Some(policy::draft_of(&event).map_err(|e| refused(e.to_string()))?)
             } else {
                 None
