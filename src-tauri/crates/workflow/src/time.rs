@@ -32,6 +32,13 @@ impl Timestamp {
         self.0
     }
 
+    /// The time `duration` before this one.
+    #[must_use]
+    pub fn earlier(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// The time from `earlier` to `self`, or zero when `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -56,6 +56,9 @@ pub(crate) struct Run {
     info: Option<WorkflowInfo>,
     length: u64,
     last_time: Timestamp,
+    /// How far the engine's clock lags behind the history, because it was set back while no engine
+    /// ran. Added to it, so that what is left of a timer stays what it was.
+    lag: Duration,
     pending: Pending,
     outcome: Option<Outcome>,
     attempts: Attempts,
@@ -82,6 +85,7 @@ impl Run {
             info: None,
             length: 0,
             last_time: Timestamp::EPOCH,
+            lag: Duration::ZERO,
             pending: Pending::default(),
             outcome: None,
             attempts: Attempts::default(),
@@ -133,10 +137,10 @@ impl Run {
             return Ok(Some(input));
         }
         let deadline = self.deadline();
-        let clock = self.shared.clock.clone();
+        let (clock, lag) = (self.shared.clock.clone(), self.lag);
         let due = async move {
             match deadline {
-                Some(at) => clock.sleep_until(at).await,
+                Some(at) => clock.sleep_until(at.earlier(lag)).await,
                 None => std::future::pending().await,
             }
         };
@@ -208,6 +212,7 @@ impl Run {
             .collect();
         self.length = events.last().map_or(0, |event| event.id);
         self.last_time = events.last().map_or(Timestamp::EPOCH, |event| event.time);
+        self.lag = self.last_time.since(self.shared.clock.now());
         self.pending = Pending::of(&events);
         self.outcome = events.last().and_then(|event| Outcome::of(&event.kind));
         self.info = events
@@ -264,7 +269,7 @@ impl Run {
     }
 
     fn now(&self) -> Timestamp {
-        self.shared.clock.now().max(self.last_time)
+        (self.shared.clock.now() + self.lag).max(self.last_time)
     }
 
     fn take_input(&mut self, input: Input, now: Timestamp, gathered: &mut Gathered) {
@@ -459,7 +464,8 @@ impl Run {
     fn due_of(&self, seq: u64) -> Option<(Timestamp, Due)> {
         let activity = self.pending.activities.get(&seq)?;
         let waits = self.queued.contains(&seq) || self.permits.contains_key(&seq);
-        next_due(activity, self.attempts.last_beat(seq), waits)
+        let last_beat = self.attempts.last_beat(seq).map(|beat| beat + self.lag);
+        next_due(activity, last_beat, waits)
     }
 
     fn deadline(&self) -> Option<Timestamp> {
