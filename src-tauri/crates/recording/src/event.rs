@@ -57,13 +57,7 @@ pub(crate) enum Event {
     },
 }
 
-/// Entries of one event payload; those of unknown kind are counted, not lost from the file.
-pub(crate) fn parse(payload: &[u8]) -> Option<(Vec<Event>, usize)> {
-    let values: Vec<serde_json::Value> = serde_json::from_slice(payload).ok()?;
-    let total = values.len();
-    let known: Vec<Event> = (values.into_iter())
-        .filter_map(|value| serde_json::from_value(value).ok())
-        .collect();
-    let unknown = total - known.len();
-    Some((known, unknown))
+/// Entries of one event payload.
+pub(crate) fn values(payload: &[u8]) -> Option<Vec<serde_json::Value>> {
+    serde_json::from_slice(payload).ok()
 }

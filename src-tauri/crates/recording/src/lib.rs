@@ -1,29 +1,46 @@
 //! Crash-safe encrypted journal, its reader, and the overview pyramid.
 
+mod bits;
+mod catalog;
 mod check;
+mod codec;
 mod container;
 mod document;
 mod error;
 mod event;
+#[cfg(feature = "faults")]
+mod faults;
+mod files;
+mod frame;
 mod header;
 mod keys;
-mod limits;
+pub mod limits;
+mod overview;
+mod pyramid;
+mod read;
 mod reader;
 mod recorder;
+mod repair;
 mod seal;
 mod storage;
+mod stream_writer;
+mod view;
 
-pub use check::{Problem, RepairReport, VerifyReport, repair, verify};
+pub use check::{Problem, VerifyReport, decode_frame_bytes, verify};
 pub use container::{FORMAT, MIN_READER};
 pub use error::{Fault, RecordingError, Result};
 pub use event::{Mark, RecordedAnnotation};
+#[cfg(feature = "faults")]
+pub use faults::{FaultPlan, FaultyStorage};
 pub use header::{ClockAnchor, DeviceNote, Provenance, RecordingHeader, RecordingId};
 pub use keys::{
     Entropy, Holder, KeyRing, KeysFile, OsEntropy, PrivateKey, PublicKey, RecordingKey, StationKey,
     Unlock, WrappedCopy, rewrap,
 };
+pub use read::Pieces;
 pub use reader::{
-    BlockPart, Envelopes, KnownGap, Piece, Pieces, Recording, Run, SegmentInfo, SegmentState,
+    BlockPart, Envelopes, KnownGap, Piece, Recording, Run, SegmentInfo, SegmentState,
 };
 pub use recorder::{Appended, ClosedSegment, Recorder, RecordingSummary, ResumePoint};
+pub use repair::{RepairReport, repair};
 pub use storage::{FileEntry, OsStorage, Storage, StorageFile};

@@ -1,0 +1,298 @@
+//! Envelopes for display, from the overview where it reaches and from the samples elsewhere.
+
+use crate::codec::Shape;
+use crate::container::{FrameRef, Identity, frame_kind};
+use crate::error::{RecordingError, Result};
+use crate::limits::{MAX_COLUMNS, OVERVIEW_LEVELS};
+use crate::pyramid::{self, bin_samples};
+use crate::read::is_text;
+use crate::reader::Recording;
+use crate::view::Envelopes;
+use signal::StreamIndex;
+use std::ops::Range;
+
+/// A block of the overview in one of its files.
+#[derive(Debug, Clone, Copy)]
+struct BlockRef {
+    file: Identity,
+    frame: FrameRef,
+}
+
+/// Blocks of one stream by level (position 0 is level 1), in order of index.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    levels: Vec<Vec<BlockRef>>,
+}
+
+/// The columns being filled.
+struct Canvas {
+    range: Range<u64>,
+    columns: usize,
+    rows: usize,
+    min: Vec<f64>,
+    max: Vec<f64>,
+}
+
+impl Canvas {
+    fn column(&self, index: u64) -> usize {
+        let offset = u128::from(index - self.range.start) * self.columns as u128;
+        (offset / u128::from(self.range.end - self.range.start)) as usize
+    }
+
+    /// Merges an extreme pair of samples `from..to` (within the range) of `row`.
+    fn put(&mut self, row: usize, columns: Range<usize>, low: f64, high: f64) {
+        for at in row * self.columns + columns.start..row * self.columns + columns.end {
+            // The comparison is false for NaN, which marks a column without a sample.
+            if !(self.min[at] <= low) {
+                self.min[at] = low;
+            }
+            if !(self.max[at] >= high) {
+                self.max[at] = high;
+            }
+        }
+    }
+}
+
+impl Recording {
+    /// Min/max envelopes of `channels` over an index range in `columns` equal columns, unscaled.
+    ///
+    /// A column's envelope holds every sample of the column; drawn from the overview it may also
+    /// hold up to one bin (at most half a column) of its neighbours. Columns without a sample are
+    /// NaN. Where the overview is missing or behind, the samples themselves are used.
+    ///
+    /// # Errors
+    /// Unknown stream or channel, text streams, more than 16,384 columns; damaged frames.
+    pub fn overview(
+        &self,
+        stream: StreamIndex,
+        channels: Range<usize>,
+        range: Range<u64>,
+        columns: usize,
+    ) -> Result<Envelopes> {
+        let (description, _) = self.stream(stream)?;
+        if is_text(description) {
+            return Err(RecordingError::IsText(stream));
+        }
+        if channels.end > description.channels.len() || channels.is_empty() {
+            return Err(RecordingError::UnknownChannel {
+                stream,
+                channel: channels.end.max(1) - 1,
+            });
+        }
+        if columns > MAX_COLUMNS {
+            return Err(RecordingError::TooMuch {
+                what: "columns",
+                limit: MAX_COLUMNS as u64,
+            });
+        }
+        let rows = channels.len();
+        let mut canvas = Canvas {
+            range: range.clone(),
+            columns,
+            rows,
+            min: vec![f64::NAN; rows * columns],
+            max: vec![f64::NAN; rows * columns],
+        };
+        let mut level = 0;
+        if !range.is_empty() && columns > 0 {
+            let width = (range.end - range.start) / columns as u64;
+            level = (1..=OVERVIEW_LEVELS as u8)
+                .rfind(|level| bin_samples(*level) * 2 <= width)
+                .unwrap_or(0);
+            for run in self.runs(stream)? {
+                let part = run.first_index.max(range.start)..run.end_index.min(range.end);
+                if part.start < part.end {
+                    self.fill(stream, &channels, level, part, &mut canvas)?;
+                }
+            }
+        }
+        Ok(Envelopes {
+            first_index: range.start,
+            end_index: range.end,
+            channels: rows,
+            columns,
+            min: canvas.min,
+            max: canvas.max,
+            bin: bin_samples(level),
+        })
+    }
+
+    /// Fills `part` from `level`, and what that level lacks from the levels below.
+    fn fill(
+        &self,
+        stream: StreamIndex,
+        channels: &Range<usize>,
+        level: u8,
+        part: Range<u64>,
+        canvas: &mut Canvas,
+    ) -> Result<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        if level == 0 {
+            return self.fill_samples(stream, channels, part, canvas);
+        }
+        let blocks = self.blocks(stream, level);
+        let first = blocks.partition_point(|b| b.frame.end() <= part.start);
+        let mut at = part.start;
+        for block in &blocks[first..] {
+            if block.frame.first >= part.end {
+                break;
+            }
+            let covered = block.frame.first.max(at)..block.frame.end().min(part.end);
+            if covered.is_empty() {
+                continue;
+            }
+            self.fill(stream, channels, level - 1, at..covered.start, canvas)?;
+            if !self.fill_block(block, channels, level, &covered, canvas) {
+                self.fill(stream, channels, level - 1, covered.clone(), canvas)?;
+            }
+            at = covered.end;
+        }
+        self.fill(stream, channels, level - 1, at..part.end, canvas)
+    }
+
+    /// Merges the bins of a block that touch `part`; `false` when the block does not read.
+    fn fill_block(
+        &self,
+        block: &BlockRef,
+        channels: &Range<usize>,
+        level: u8,
+        part: &Range<u64>,
+        canvas: &mut Canvas,
+    ) -> bool {
+        let Ok(file) = self.pool.get(&block.file) else {
+            return false;
+        };
+        let mut buffer = Vec::new();
+        let Ok((head, payload)) = file.frame(block.frame.offset, block.frame.len, &mut buffer)
+        else {
+            return false;
+        };
+        let Some(bins) = pyramid::decode(payload, level, head.first, head.count, channels) else {
+            return false;
+        };
+        let size = bin_samples(level);
+        let first_bin = head.first / size;
+        let spans: Vec<(usize, Range<usize>)> = (0..bins.bins)
+            .filter_map(|bin| {
+                let from = ((first_bin + bin as u64) * size).max(part.start);
+                let to = ((first_bin + bin as u64 + 1) * size).min(part.end);
+                (from < to).then(|| (bin, canvas.column(from)..canvas.column(to - 1) + 1))
+            })
+            .collect();
+        for row in 0..canvas.rows {
+            for (bin, columns) in &spans {
+                let at = row * bins.bins + bin;
+                if let (Some(low), Some(high)) = (bins.min.as_f64(at), bins.max.as_f64(at))
+                    && low <= high
+                {
+                    canvas.put(row, columns.clone(), low, high);
+                }
+            }
+        }
+        true
+    }
+
+    fn fill_samples(
+        &self,
+        stream: StreamIndex,
+        channels: &Range<usize>,
+        part: Range<u64>,
+        canvas: &mut Canvas,
+    ) -> Result<()> {
+        let mut current = vec![0.0; 2 * canvas.rows];
+        for piece in self.pieces_of(stream, channels.clone(), part)? {
+            let piece = piece?;
+            let shape = Shape {
+                rows: piece.channels,
+                len: piece.len,
+                stride: piece.len,
+            };
+            let mut from = 0;
+            while from < piece.len {
+                let column = canvas.column(piece.first_index + from as u64);
+                // First sample of the next column, by the inverse of `Canvas::column`.
+                let span = u128::from(canvas.range.end - canvas.range.start);
+                let next = (span * (column as u128 + 1)).div_ceil(canvas.columns as u128) as u64;
+                let to = (canvas.range.start + next - piece.first_index).min(piece.len as u64);
+                let half = canvas.rows;
+                current[..half].fill(f64::INFINITY);
+                current[half..].fill(f64::NEG_INFINITY);
+                pyramid::merge(&piece.samples, shape, from..to as usize, &mut current);
+                for row in 0..half {
+                    if current[row] <= current[half + row] {
+                        canvas.put(row, column..column + 1, current[row], current[half + row]);
+                    }
+                }
+                from = to as usize;
+            }
+        }
+        Ok(())
+    }
+
+    fn blocks(&self, stream: StreamIndex, level: u8) -> &[BlockRef] {
+        let Some(cell) = self.overviews.get(usize::from(stream.0)) else {
+            return &[];
+        };
+        let index = cell.get_or_init(|| self.index_overview(stream));
+        index
+            .levels
+            .get(usize::from(level) - 1)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Lists the blocks of a stream's overview files. Files that do not read are left out: what
+    /// they would say is computed from the samples.
+    fn index_overview(&self, stream: StreamIndex) -> Index {
+        let mut levels = vec![Vec::new(); OVERVIEW_LEVELS];
+        for (identity, len) in self
+            .overview_files
+            .iter()
+            .filter(|f| f.0.stream == stream.0)
+        {
+            let Ok(file) = self.pool.get(identity) else {
+                continue;
+            };
+            let frames = match file.table(*len) {
+                Ok(Some(frames)) => frames,
+                _ => file
+                    .scan(*len, false, None)
+                    .map(|s| s.frames)
+                    .unwrap_or_default(),
+            };
+            for frame in frames {
+                let level = usize::from(frame.level);
+                if frame.kind == frame_kind::OVERVIEW && (1..=OVERVIEW_LEVELS).contains(&level) {
+                    levels[level - 1].push(BlockRef {
+                        file: *identity,
+                        frame,
+                    });
+                }
+            }
+        }
+        for level in &mut levels {
+            level.sort_by_key(|block| (block.frame.first, block.frame.end()));
+        }
+        Index { levels }
+    }
+
+    /// Whether the lowest level holds every recorded sample of the stream.
+    pub(crate) fn overview_reaches(&self, stream: StreamIndex) -> Result<bool> {
+        let blocks = self.blocks(stream, 1);
+        for run in self.runs(stream)? {
+            let mut at = run.first_index;
+            let first = blocks.partition_point(|b| b.frame.end() <= at);
+            for block in &blocks[first..] {
+                if block.frame.first > at {
+                    break;
+                }
+                at = at.max(block.frame.end());
+            }
+            if at < run.end_index {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
