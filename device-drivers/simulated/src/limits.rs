@@ -78,4 +78,16 @@ pub(crate) const FAST_SLICE_NS: i64 = 1_000_000_000;
 
 /// Difference between a record's onset and the one expected that counts as none, ns; and how far
 /// a jump may lie from a whole number of samples to be exact.
-pub(crate) const ONSET_TOLERANCE_NS: i64 = 1_000;
+pub(crate) const ONSET_TOLERANCE_NS: u64 = 1_000;
+
+/// Largest digits and most decimal places of a record's duration; the field has eight characters,
+/// and only an exponent goes beyond.
+pub(crate) const MAX_DURATION_DIGITS: u64 = 10_000_000_000;
+pub(crate) const MAX_DURATION_PLACES: u32 = 9;
+
+/// Latest time of a data record after the file's start, ns: ten years. Beyond it lies a damaged
+/// time, which would be taken for a gap of that length.
+pub(crate) const MAX_ONSET_NS: i64 = 10 * 366 * 86_400 * 1_000_000_000;
+
+/// How far a continuous file's records may stray from following each other before it is said, ns.
+pub(crate) const STRAY_NS: u64 = 1_000_000;

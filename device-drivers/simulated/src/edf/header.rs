@@ -3,6 +3,7 @@
 use super::error::EdfError;
 use super::text;
 use crate::decimal::Decimal;
+use crate::limits::{MAX_DURATION_DIGITS, MAX_DURATION_PLACES};
 use signal::{NANOS_PER_S, SamplingRate, UtcNanos};
 use std::fmt;
 
@@ -265,6 +266,10 @@ fn record_duration(cursor: &Cursor<'_>) -> Result<RecordDuration, EdfError> {
         Decimal::parse(trimmed(cursor.take(offset, 8)?)).ok_or(error("is not a number"))?;
     if decimal.negative && decimal.digits > 0 {
         return Err(error("is negative"));
+    }
+    // So that times and counts over any file fit 128 bits.
+    if decimal.digits > MAX_DURATION_DIGITS || decimal.places > MAX_DURATION_PLACES {
+        return Err(error("has more digits than are read"));
     }
     Ok(RecordDuration {
         numerator: decimal.digits,

@@ -142,7 +142,7 @@ impl PlaybackDevice {
     }
 
     fn announce(&mut self, jump_ns: i64, sink: &mut dyn Sink) {
-        if jump_ns.abs() <= ONSET_TOLERANCE_NS || self.is_rounding(jump_ns) {
+        if jump_ns.unsigned_abs() <= ONSET_TOLERANCE_NS || self.is_rounding(jump_ns) {
             return;
         }
         if jump_ns < 0 {
@@ -153,8 +153,9 @@ impl PlaybackDevice {
         }
         for (index, (group, base)) in (0_u16..).zip(self.groups.iter().zip(&mut self.bases)) {
             let samples = group.rate.index_at(jump_ns);
-            let exact = (group.rate.nanos_of(samples) - jump_ns).abs() <= ONSET_TOLERANCE_NS;
-            *base += samples;
+            let rest = group.rate.nanos_of(samples).saturating_sub(jump_ns);
+            let exact = rest.unsigned_abs() <= ONSET_TOLERANCE_NS;
+            *base = base.saturating_add(samples);
             sink.event(DeviceEvent::Discontinuity {
                 stream: StreamIndex(index),
                 cause: GapCause::Source,
@@ -170,7 +171,7 @@ impl PlaybackDevice {
     /// Onsets are decimal texts: less than a tenth of the shortest sample is their rounding.
     fn is_rounding(&self, jump_ns: i64) -> bool {
         let shortest = self.groups.iter().map(|group| group.rate.nanos_of(1)).min();
-        shortest.is_some_and(|period| jump_ns.abs() < period / 10)
+        shortest.is_some_and(|period| jump_ns.unsigned_abs() < period.unsigned_abs() / 10)
     }
 
     /// Delivers the present slice: what was marked before its end, then each stream's samples.
@@ -188,11 +189,13 @@ impl PlaybackDevice {
             if from == until {
                 continue;
             }
-            let counter = base + from as u64;
+            let counter = base.saturating_add(from as u64);
             let device_time = match &self.timeline {
                 // From the file's start, so that no rounding of record lengths shows.
-                Timeline::Continuous { start_ns } => start_ns + group.rate.nanos_of(counter),
-                Timeline::Onsets(_) => onset + group.rate.nanos_of(from as u64),
+                Timeline::Continuous { start_ns } => {
+                    start_ns.saturating_add(group.rate.nanos_of(counter))
+                }
+                Timeline::Onsets(_) => onset.saturating_add(group.rate.nanos_of(from as u64)),
             };
             let rows = group.signals.iter().map(|signal| {
                 let range = self.reader.signal_range(*signal);
@@ -212,7 +215,7 @@ impl PlaybackDevice {
             self.slice = 0;
             self.record += 1;
             for (group, base) in self.groups.iter().zip(&mut self.bases) {
-                *base += group.samples;
+                *base = base.saturating_add(group.samples);
             }
         }
     }

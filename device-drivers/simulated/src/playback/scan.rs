@@ -3,8 +3,8 @@
 //! An annotation may stand in any record, so those of a time are known only when all have been read;
 //! only the annotation signals are.
 
-use crate::edf::{Continuity, EdfError, Reader, parse_annotations};
-use crate::limits::MAX_ANNOTATIONS;
+use crate::edf::{Continuity, EdfError, Reader, RecordDuration, parse_annotations};
+use crate::limits::{MAX_ANNOTATIONS, MAX_ONSET_NS, STRAY_NS};
 use std::io::{Read, Seek};
 
 /// An annotation of the file.
@@ -44,7 +44,14 @@ pub(super) fn scan<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Scan, EdfEr
             why: "a discontinuous file needs an annotation signal with each record's time",
         });
     }
-    let mut found = Found::default();
+    let mut found = Found {
+        duration: reader.header().record_duration,
+        stray: 0,
+        onsets: Vec::new(),
+        start_ns: None,
+        marks: Vec::new(),
+        unreadable: 0,
+    };
     let mut part = Vec::new();
     for record in 0..reader.layout().records {
         for (position, signal) in signals.iter().enumerate() {
@@ -55,8 +62,9 @@ pub(super) fn scan<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Scan, EdfEr
     Ok(found.finish(discontinuous))
 }
 
-#[derive(Default)]
 struct Found {
+    duration: RecordDuration,
+    stray: u64,
     onsets: Vec<i64>,
     start_ns: Option<i64>,
     marks: Vec<Mark>,
@@ -87,15 +95,21 @@ impl Found {
         };
         if keeps_time {
             match lists.first().filter(|list| list.time_keeping) {
+                Some(list) if list.onset_ns.unsigned_abs() > MAX_ONSET_NS.unsigned_abs() => {
+                    return Err(EdfError::Record {
+                        record: record + 1,
+                        why: "its time lies more than ten years from the file's start",
+                    });
+                }
                 Some(list) if discontinuous => self.onsets.push(list.onset_ns),
-                Some(list) if record == 0 => self.start_ns = Some(list.onset_ns),
+                Some(list) => self.check_continuity(record, list.onset_ns),
                 None if discontinuous => {
                     return Err(EdfError::Record {
                         record: record + 1,
                         why: "it does not begin with its own time, as a discontinuous file's must",
                     });
                 }
-                _ => {}
+                None => {}
             }
         }
         for list in lists {
@@ -117,14 +131,36 @@ impl Found {
         Ok(())
     }
 
+    /// In a continuous file the first record's time is the file's sub-second start, and the others
+    /// follow from it.
+    fn check_continuity(&mut self, record: u64, onset_ns: i64) {
+        if record == 0 {
+            self.start_ns = Some(onset_ns);
+        }
+        let expected = self
+            .start_ns
+            .unwrap_or(0)
+            .saturating_add(self.duration.nanos_of(record));
+        if expected.abs_diff(onset_ns) > STRAY_NS {
+            self.stray += 1;
+        }
+    }
+
     fn finish(mut self, discontinuous: bool) -> Scan {
         self.marks.sort_by_key(|mark| mark.onset_ns);
-        let warnings = match self.unreadable {
-            0 => Vec::new(),
-            n => vec![format!(
-                "the annotations of {n} data records cannot be read and are left out"
-            )],
-        };
+        let mut warnings = Vec::new();
+        if self.unreadable > 0 {
+            warnings.push(format!(
+                "the annotations of {} data records cannot be read and are left out",
+                self.unreadable
+            ));
+        }
+        if self.stray > 0 {
+            warnings.push(format!(
+                "{} data records of this file, which calls itself continuous, tell a time of their own; they are played as continuous",
+                self.stray
+            ));
+        }
         Scan {
             timeline: if discontinuous {
                 Timeline::Onsets(self.onsets)

@@ -31,6 +31,27 @@ use std::sync::Arc;
 /// `packet` (samples), `counter_bits`, `eyes` (`auto`, `open`, `closed`), `artifacts` (`on`,
 /// `off`); the amplifier also `channels` and `rate` (Hz).
 ///
+/// A script is a list of TOML tables, times in seconds of device time:
+///
+/// | table | fields beside `at_s` |
+/// | --- | --- |
+/// | `[[eyes]]` | `state` (`open`, `closed`) |
+/// | `[[blink]]` | `amplitude_uv` |
+/// | `[[muscle]]` | `duration_s`, `amplitude_uv`, `side` (`left`, `right`, `both`) |
+/// | `[[pop]]` | `electrode`, `amplitude_uv` |
+/// | `[[spike]]` | `electrode`, `amplitude_uv` (negative is surface-negative), `duration_s` |
+/// | `[[seizure]]` | `duration_s`, `focus` (an electrode), `amplitude_uv` |
+/// | `[[impedance]]` | `electrode` or `all`, `impedance_kohm` (none: open) |
+/// | `[[trigger]]` | `code`, `duration_s` |
+/// | `[[mark]]` | `text` (psg alone has a marker stream) |
+/// | `[[dropout]]` | `samples` or `duration_s`, `stream` |
+/// | `[[silence]]` | `duration_s`, `stream` |
+/// | `[[disconnect]]` | `duration_s` |
+/// | `[[drift]]` | `drift_ppm`, `ramp_s` |
+/// | `[[jitter]]` | `duration_s`, `jitter_ms` |
+/// | `[[stale]]` | `duration_s`, `channel` (of the potentials) |
+/// | `[[battery]]` | `percent` |
+///
 /// While it is stopped a paced device runs on, as real ones do: what is not read is lost and the
 /// counter says how much. Arrival is the time at which the packet came in, however late it is read.
 #[derive(Debug, Clone, Copy, Default)]

@@ -199,6 +199,37 @@ fn unreadable_annotations_are_said_where_time_does_not_need_them() {
 }
 
 #[test]
+fn times_that_do_not_fit_are_said_or_refused() {
+    let lists = ["+0\x14\x14\0", "+7\x14\x14\0"];
+    let mut spec = Spec::counting(vec![Signal::new("Fp1", 8)], 2).with_annotations("EDF+C", &lists);
+    let (_, sink) = play(&spec.bytes()).unwrap();
+    assert!(warnings(&sink)[0].starts_with("1 data records"));
+    assert_eq!(breaks(&sink), []);
+    spec.reserved = "EDF+D".into();
+    spec.annotations[1] = b"+9223372036\x14\x14\0".to_vec();
+    assert!(refusal(&spec.bytes()).contains("data record 2: its time lies more than ten years"));
+    spec.duration = "9E18".into();
+    assert!(refusal(&spec.bytes()).contains("has more digits than are read"));
+}
+
+#[test]
+fn extreme_rates_and_times_do_not_overflow() {
+    for duration in ["9.9E9", "1E-9", "1E9", "99999999"] {
+        let lists = [
+            "+0\x14\x14\0+9000000000\x14late\x14\0",
+            "-9000\x14\x14\0",
+            "+300000000\x14\x14\0",
+        ];
+        let mut spec = Spec::counting(vec![Signal::new("Fp1", 8), Signal::new("Fp2", 1)], 3)
+            .with_annotations("EDF+D", &lists);
+        spec.duration = duration.into();
+        let (_, sink) = play(&spec.bytes()).unwrap();
+        assert_eq!(channel(&sink, 0, 0).len(), 24, "{duration}");
+        assert_eq!(annotations(&sink).len(), 1);
+    }
+}
+
+#[test]
 fn cut_files_are_played_as_far_as_they_go() {
     let spec = Spec::counting(vec![Signal::new("Fp1", 100)], 5);
     let bytes = spec.bytes();

@@ -32,8 +32,6 @@ fn specs() -> impl Strategy<Value = Spec> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
-
     #[test]
     fn valid_files_come_out_as_they_went_in(spec in specs()) {
         let (streams, sink) = play(&spec.bytes()).unwrap();

@@ -1,6 +1,6 @@
 //! Every EDF and BDF file of the recordings, against a decoding that shares nothing with ours.
 
-use crate::support::{channel, open, read_all, recordings, settings};
+use crate::support::{channel, open, play, read_all, recordings, settings};
 use contract::{DeviceEvent, Driver, SystemClock};
 use signal::{GapCause, Missing};
 use std::path::{Path, PathBuf};
@@ -187,5 +187,35 @@ fn annotations_of_real_files_are_all_told() {
             .filter(|(_, event)| matches!(event, DeviceEvent::Annotation { .. }))
             .count();
         assert_eq!(found, count, "{file}");
+    }
+}
+
+#[test]
+fn damaged_real_files_are_played_or_refused() {
+    let Some(folder) = recordings() else { return };
+    let mut state = 1_u64;
+    let mut random = move |below: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for file in [
+        "edge/duplicate_labels.edf",
+        "edge/uneven_rates.edf",
+        "edge/fractional_record.edf",
+    ] {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        for _ in 0..100 {
+            let mut damaged = bytes.clone();
+            for _ in 0..1 + random(4) {
+                let at = random(256 * 5);
+                damaged[at] = b" 0123456789-+.eE\xff"[random(17)];
+            }
+            damaged.truncate(bytes.len() - random(2) * random(bytes.len()));
+            if let Err(error) = play(&damaged) {
+                assert!(!error.message.is_empty());
+            }
+        }
     }
 }

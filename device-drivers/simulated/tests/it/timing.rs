@@ -1,6 +1,7 @@
 //! Loss, drift and lateness, with numbered samples under a clock that the tests turn.
 
 use crate::support::{blocks, channel, open, read_all, row, settings};
+use crate::writer::{Signal, Spec};
 use contract::{Clock, Collected, Device, Driver, ErrorKind, Read};
 use signal::{HostNanos, UtcNanos};
 use simulated::Simulator;
@@ -214,4 +215,43 @@ fn idle_reads_keep_to_their_time() {
         Read::Idle
     );
     assert_eq!(clock.host().nanos_since(begin), 300_000_000);
+}
+
+#[test]
+fn playback_keeps_its_pace_and_goes_on_where_it_was_stopped() {
+    let spec = Spec::counting(vec![Signal::new("Fp1", 100)], 6);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), spec.bytes()).unwrap();
+    let clock = Arc::new(TurnedClock::default());
+    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+    let path = file.path().to_str().unwrap();
+    let mut device = simulated::Playback
+        .open(path, &settings(&[("speed", "2")]), shared)
+        .unwrap();
+    let mut sink = Collected::new(&device.description().streams);
+    let timeout = Duration::from_millis(40);
+    device.start().unwrap();
+    while blocks(&sink, 0).count() < 8 {
+        device.read(&mut sink, timeout).unwrap();
+    }
+    assert_eq!(
+        clock.host().0,
+        1_000_000_000,
+        "two seconds at twice the speed"
+    );
+    device.stop().unwrap();
+    assert_eq!(device.read(&mut sink, timeout).unwrap(), Read::Idle);
+    clock.sleep(Duration::from_secs(10));
+    device.start().unwrap();
+    let begin = clock.host();
+    while device.read(&mut sink, timeout).unwrap() != Read::Ended {}
+    assert_eq!(clock.host().nanos_since(begin), 2_000_000_000);
+    let expected: Vec<i32> = spec
+        .records
+        .iter()
+        .flat_map(|record| record[0].clone())
+        .collect();
+    assert_eq!(channel(&sink, 0, 0), expected);
+    let counters: Vec<u64> = blocks(&sink, 0).filter_map(|block| block.counter).collect();
+    assert_eq!(counters, (0..24).map(|n| n * 25).collect::<Vec<u64>>());
 }
