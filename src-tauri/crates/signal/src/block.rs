@@ -1,6 +1,9 @@
 //! Blocks of samples: channels × samples of one stream, in its own sample type.
 
-use crate::{DeviceNanos, HostNanos, MAX_CHANNELS, MAX_SAMPLES_PER_BLOCK, SampleType, SamplingRate, StreamIndex};
+use crate::{
+    DeviceNanos, HostNanos, MAX_CHANNELS, MAX_SAMPLES_PER_BLOCK, SampleType, SamplingRate,
+    StreamIndex,
+};
 use thiserror::Error;
 
 /// Sample storage, row-major channels × samples: row `c` is channel `c`, contiguous.
@@ -336,7 +339,10 @@ mod tests {
         assert_eq!(cut.samples, Samples::I24(vec![2, 3, 5, 6]));
         assert_eq!((cut.first_index, cut.len), (11, 2));
         assert_eq!(cut.device_time, Some(DeviceNanos(10_000_000)));
-        assert_eq!(source.without_first(9, SamplingRate::hz(100)).samples.len(), 0);
+        assert_eq!(
+            source.without_first(9, SamplingRate::hz(100)).samples.len(),
+            0
+        );
     }
 
     #[test]
