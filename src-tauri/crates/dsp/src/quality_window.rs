@@ -157,7 +157,8 @@ impl Analyser {
                     .is_some_and(|v| v <= limits.flat_uv),
             railed,
             mains: hum,
-            muscle: brain && !hum && above(measures.muscle_uv, limits.muscle_uv),
+            // A step is broadband: where there is one, it and not muscle fills 30–100 Hz.
+            muscle: brain && !hum && !pop && above(measures.muscle_uv, limits.muscle_uv),
             electrode_pop: brain && !hum && !railed && pop,
             excessive: brain && above(measures.peak_to_peak_uv, limits.excessive_uv),
             gap: measures.missing_share > 0.0,
