@@ -235,6 +235,11 @@ impl Reader {
             }
             return;
         }
+        // What is neither next nor surely a repetition may lie beyond what waits: that goes first.
+        let repeated = ahead.is_some_and(|ahead| ahead > u64::MAX / 2);
+        if ahead != Some(0) && !repeated {
+            self.release(position);
+        }
         let waited = !self.lanes[position].held.is_empty();
         self.deliver(position, lent);
         if waited && ahead == Some(0) {

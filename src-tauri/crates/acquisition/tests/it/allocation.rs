@@ -65,6 +65,7 @@ struct Plain {
     at_warm: u64,
     allocated: Arc<AtomicU64>,
     recorded: Arc<AtomicU64>,
+    told: Arc<AtomicU64>,
     subscribed: Arc<AtomicBool>,
     start: HostNanos,
 }
@@ -104,6 +105,11 @@ impl Device for Plain {
             values.resize(channels * 20, 7);
         });
         self.sent += 1;
+        self.told.store(self.sent, Ordering::SeqCst);
+        if self.sent < WARM && self.sent.is_multiple_of(200) {
+            // The recorder waits for the first time: the queue's own waiting list is made.
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if self.sent == WARM {
             self.at_warm = allocations();
         }
@@ -133,6 +139,7 @@ impl Device for Plain {
 
 struct Counter {
     blocks: u64,
+    sent: Arc<AtomicU64>,
     recorded: Arc<AtomicU64>,
     at_warm: u64,
     allocated: Arc<AtomicU64>,
@@ -151,8 +158,8 @@ impl BlockRecorder for Counter {
             if self.blocks >= 128 {
                 self.recorded.store(self.blocks, Ordering::SeqCst);
             }
-            if self.blocks == 1 {
-                std::thread::sleep(Duration::from_millis(50));
+            while self.sent.load(Ordering::SeqCst) < 128 {
+                std::thread::yield_now();
             }
         }
         Ok(())
@@ -170,6 +177,7 @@ fn the_hot_path_allocates_nothing_in_steady_state() {
         Arc::new(AtomicU64::new(0)),
     );
     let recorded = Arc::new(AtomicU64::new(0));
+    let told = Arc::new(AtomicU64::new(0));
     let subscribed = Arc::new(AtomicBool::new(false));
     let device = Plain {
         description: crate::scripted::description(1_000, 64, CounterSpec::SAMPLE.into()),
@@ -178,12 +186,14 @@ fn the_hot_path_allocates_nothing_in_steady_state() {
         at_warm: 0,
         allocated: Arc::clone(&on_device),
         recorded: Arc::clone(&recorded),
+        told: Arc::clone(&told),
         subscribed: Arc::clone(&subscribed),
         start: SystemClock.host(),
     };
     let consumers = Consumers {
         recorder: Some(Box::new(Counter {
             blocks: 0,
+            sent: Arc::clone(&told),
             recorded: Arc::clone(&recorded),
             at_warm: 0,
             allocated: Arc::clone(&on_recorder),
