@@ -10,7 +10,9 @@ pub type Target = fn(&[u8]) -> bool;
 pub const TARGETS: &[(&str, Target)] = &[
     ("edf_annotations", edf_annotations),
     ("edf_header", edf_header),
+    ("edf_records", edf_records),
     ("feed_message", feed_message),
+    ("journal_frame", journal_frame),
     ("ledger_checkpoint", ledger_checkpoint),
     ("ledger_note", ledger_note),
     ("ledger_payload", ledger_payload),
@@ -36,6 +38,42 @@ pub fn edf_header(data: &[u8]) -> bool {
     // Held to be identifying: must not reach a log through Debug.
     black_box(format!("{header:?}"));
     true
+}
+
+/// Whole EDF and BDF files: the records that the header promises can be read, each as long as it says.
+pub fn edf_records(data: &[u8]) -> bool {
+    let Ok(mut reader) = simulated::edf::Reader::new(std::io::Cursor::new(data)) else {
+        return false;
+    };
+    let layout = reader.layout();
+    assert!(
+        layout.records > 0,
+        "a file without a whole record was accepted"
+    );
+    let mut record = Vec::new();
+    // The first and the last: those between are read alike.
+    for index in [0, layout.records - 1] {
+        reader
+            .read_record(index, &mut record)
+            .expect("a record that the layout counts can be read");
+        assert_eq!(record.len() as u64, layout.record_bytes);
+        for signal in 0..reader.header().signals.len() {
+            let range = reader.signal_range(signal);
+            assert!(
+                range.end <= record.len(),
+                "signal {signal} lies outside the record"
+            );
+            if reader.header().signals[signal].annotations {
+                edf_annotations(&record[range]);
+            }
+        }
+    }
+    true
+}
+
+/// Every part of the journal's files: heads, frames, tables, samples.
+pub fn journal_frame(data: &[u8]) -> bool {
+    recording::decode_frame_bytes(data).is_ok()
 }
 
 /// Annotation signals of EDF+ and BDF+ records.
@@ -200,7 +238,7 @@ pub fn mutated(input: &[u8], seed: u64) -> Vec<u8> {
         match random.below(7) {
             0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
             1 if at < bytes.len() => {
-                bytes[at] = u8::try_from(random.below(256)).unwrap_or_default()
+                bytes[at] = u8::try_from(random.below(256)).unwrap_or_default();
             }
             2 => bytes.truncate(at),
             3 if at < end => drop(bytes.drain(at..end)),
