@@ -148,13 +148,26 @@ fn write_number(out: &mut String, number: &Number) -> Result<(), CanonicalError>
 }
 
 /// ECMAScript's Number::toString for a finite number (ECMA-262 section 6.1.6.1.20): Rust's shortest
-/// round-trip digits are those of the standard; only their layout differs.
+/// round-trip digits are those of the standard, but for a tie between two of them, and laid out
+/// otherwise.
 fn write_ecmascript(out: &mut String, float: f64) {
     if float == 0.0 {
         out.push('0'); // also for −0
         return;
     }
-    let scientific = format!("{:e}", float.abs());
+    let shortest = format!("{:e}", float.abs());
+    // Of two shortest forms equally near, the even one is due (RFC 8785 section 3.2.2.3, note 2);
+    // correct rounding to that many digits gives it, and the same digits where there is no tie.
+    let decimals = shortest
+        .bytes()
+        .take_while(|b| *b != b'e')
+        .count()
+        .saturating_sub(2);
+    let rounded = format!("{:.decimals$e}", float.abs());
+    let same = rounded
+        .parse::<f64>()
+        .is_ok_and(|value| value == float.abs());
+    let scientific = if same { rounded } else { shortest };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let digits = mantissa.replace('.', "");
     let count = digits.len() as i32;
