@@ -23,10 +23,11 @@ const REGISTRY_SETTINGS: &[&str] = &[
     concat!("find-", "links"),
     concat!("trusted-", "host"),
     concat!("replace-", "with"),
-    concat!("[reg", "istries"),
-    concat!("[sou", "rce."),
     concat!("npm_config_", "registry"),
 ];
+
+/// The same as tables of a cargo configuration.
+const REGISTRY_TABLES: &[&str] = &[concat!("[reg", "istries."), concat!("[sou", "rce.")];
 
 /// All matches of any of `patterns`, with file and line.
 fn lines_with<'a>(
@@ -75,9 +76,13 @@ fn no_registry_settings() {
     // The policy names the one public registry that Cargo.lock may speak of.
     let read = files().iter().filter(|file| *file != "deny.toml");
     let found = lines_with(read, |line| {
+        let table = line.trim_start();
         REGISTRY_SETTINGS
             .iter()
             .any(|setting| line.contains(setting))
+            || REGISTRY_TABLES
+                .iter()
+                .any(|name| table.starts_with(name) && table.trim_end().ends_with(']'))
     });
     assert_none(
         "where packages come from is set on a machine, not in the tree",
