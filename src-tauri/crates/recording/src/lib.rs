@@ -12,6 +12,8 @@ mod event;
 mod faults;
 mod files;
 mod frame;
+#[cfg(test)]
+mod future;
 mod header;
 mod keys;
 pub mod limits;

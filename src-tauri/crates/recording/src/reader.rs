@@ -433,8 +433,19 @@ impl Recording {
             .collect();
         for (index, runs) in self.runs.iter().enumerate() {
             let stream = StreamIndex(index as u16);
-            for pair in runs.windows(2) {
-                let (before, after) = (pair[0], pair[1]);
+            // Indices count from 0 at the start of the recording.
+            let begin = runs.first().map(|first| {
+                let start = first
+                    .start
+                    .plus_nanos(-self.header.streams[index].rate.nanos_of(first.first_index));
+                Run {
+                    first_index: 0,
+                    end_index: 0,
+                    start,
+                }
+            });
+            let starts = begin.iter().chain(runs.iter());
+            for (before, after) in starts.zip(runs) {
                 let (first_missing, resumes_at) = (before.end_index, after.first_index);
                 let told = (self.recorded_gaps.iter()).any(|g| {
                     g.stream == stream
@@ -444,7 +455,7 @@ impl Recording {
                 if told || first_missing == resumes_at {
                     continue;
                 }
-                let from = self.end_time(stream, first_missing).unwrap_or(after.start);
+                let from = self.end_time(stream, first_missing).unwrap_or(before.start);
                 gaps.push(KnownGap {
                     gap: Gap {
                         stream,
