@@ -6,7 +6,7 @@ pub(crate) const MAX_CHANNELS_SIMULATED: usize = signal::MAX_CHANNELS;
 /// Fastest paced playback, times real time; beyond it `speed=max` is meant.
 pub(crate) const MAX_SPEED: f64 = 1_000.0;
 
-/// Slowest paced playback, times real time: ten minutes a sample minute still ends in a test.
+/// Slowest paced playback, times real time; slower is a pause.
 pub(crate) const MIN_SPEED: f64 = 0.01;
 
 /// Highest simulated rate, Hz: the fastest stream the vocabulary is made for.
@@ -17,6 +17,9 @@ pub(crate) const PACKETS_PER_S: f64 = 32.0;
 
 /// Packets a second as fast as possible: 250 ms, the longest frame of a recording.
 pub(crate) const FAST_PACKETS_PER_S: f64 = 4.0;
+
+/// Most values (channels × samples) of one packet: 16 MB, two of the largest load test's.
+pub(crate) const MAX_PACKET_VALUES: usize = 1 << 22;
 
 /// Device time that one call of `read` may cover as fast as possible, ns.
 pub(crate) const FAST_READ_NS: i64 = 250_000_000;

@@ -10,7 +10,7 @@ use super::potentials::Potentials;
 use super::script::Script;
 use super::slow::Triggers;
 use super::stream::{Generator, Stream};
-use crate::limits::{CALIBRATION_PERIOD_S, CALIBRATION_UV};
+use crate::limits::{CALIBRATION_PERIOD_S, CALIBRATION_UV, MAX_PACKET_VALUES};
 use crate::settings::Speed;
 use contract::{
     CalibrationSignal, Capabilities, Clock, DeviceClass, DeviceDescription, DeviceError, ErrorKind,
@@ -35,6 +35,12 @@ pub(crate) fn device(
     let electrodes = streams
         .first()
         .map_or(&[][..], |(stream, _)| &stream.channels[..]);
+    let packet = config.packet.unwrap_or(1) as usize;
+    if packet.saturating_mul(electrodes.len()) > MAX_PACKET_VALUES {
+        let message =
+            format!("setting packet: a packet may hold at most {MAX_PACKET_VALUES} values");
+        return Err(refuse(message));
+    }
     let impedances =
         Impedances::new(config.seed, electrodes, &config.script.impedance).map_err(refuse)?;
     let mut states = Vec::with_capacity(streams.len());

@@ -3,7 +3,7 @@
 use super::model::Source;
 use super::potentials::Potentials;
 use super::slow::{self, Triggers};
-use crate::limits::{FAST_PACKETS_PER_S, PACKETS_PER_S};
+use crate::limits::{FAST_PACKETS_PER_S, MAX_PACKET_VALUES, PACKETS_PER_S};
 use contract::Sink;
 use signal::{
     ClockSource, DeviceNanos, HostNanos, Samples, SamplingRate, StreamDescription, StreamIndex,
@@ -76,7 +76,8 @@ impl Stream {
             PACKETS_PER_S
         };
         let chosen = self.rate.as_hz().unwrap_or(1.0) / packets_per_s;
-        self.packet = packet.map_or((chosen as u64).max(1), u64::from);
+        let most = (MAX_PACKET_VALUES / self.channels.max(1)) as u64;
+        self.packet = packet.map_or((chosen as u64).clamp(1, most), u64::from);
     }
 
     pub(crate) fn end_at(&mut self, device_ns: i64) {

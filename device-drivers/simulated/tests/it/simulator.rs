@@ -294,6 +294,14 @@ fn unknown_electrodes_streams_and_values_are_refused() {
         assert_eq!(error.kind, ErrorKind::Settings, "{error}");
         assert!(error.message.contains(reason), "{error}");
     }
+    let huge = settings(&[("channels", "4096"), ("packet", "65536")]);
+    let error = Simulator
+        .open("amplifier", &huge, Arc::new(SystemClock))
+        .unwrap_err();
+    assert!(
+        error.message.contains("a packet may hold at most"),
+        "{error}"
+    );
 }
 
 #[test]
