@@ -171,8 +171,9 @@ fn select(args: &TestArgs, workspace: &Workspace) -> Result<Selection> {
 
 fn wanted(args: &TestArgs, phase: Phase) -> bool {
     let chosen = args.only.is_empty() || args.only.contains(&phase);
-    // Without fresh binaries there would be nothing to run.
-    let implied = phase == Phase::Build && args.only.contains(&Phase::Tests);
+    // Without fresh binaries there would be nothing to run, and without the environment much left out.
+    let implied =
+        [Phase::Build, Phase::Python].contains(&phase) && args.only.contains(&Phase::Tests);
     // With a filter a person looks for certain tests; the rest would only be in the way.
     let in_the_way = !args.filters.is_empty()
         && args.only.is_empty()
