@@ -505,8 +505,8 @@ pub(crate) const fn time_base(
     match description.clock {
         ClockSource::Device { epoch } => TimeBase::Device {
             epoch,
-            // A file played at another speed has no rate to be found.
-            live: paced && !matches!(class, contract::DeviceClass::Playback),
+            // A file or a simulation played at another speed has no rate to be found.
+            live: paced && class.is_live(),
         },
         ClockSource::HostArrival if paced => TimeBase::Arrival,
         ClockSource::HostArrival => TimeBase::Virtual,

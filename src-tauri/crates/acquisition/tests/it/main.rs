@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests fail by panicking, as tests do.
 
 mod allocation;
+mod drivers;
 mod faults;
 mod recorder;
 mod scripted;
