@@ -2,8 +2,8 @@
 
 use crate::support::{blocks, channel, open, read_all, row, settings};
 use crate::writer::{Signal, Spec};
-use contract::{Clock, Collected, Device, Driver, ErrorKind, Read};
-use signal::{HostNanos, UtcNanos};
+use contract::{Clock, Collected, Device, DeviceEvent, Driver, ErrorKind, Read};
+use signal::{HostNanos, StreamIndex, UtcNanos};
 use simulated::Simulator;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -254,4 +254,52 @@ fn playback_keeps_its_pace_and_goes_on_where_it_was_stopped() {
     assert_eq!(channel(&sink, 0, 0), expected);
     let counters: Vec<u64> = blocks(&sink, 0).filter_map(|block| block.counter).collect();
     assert_eq!(counters, (0..24).map(|n| n * 25).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_stale_channel_holds_its_value_and_is_named() {
+    let script = "
+[[stale]]
+at_s = 1.0
+duration_s = 0.5
+channel = 'Cz'
+[[battery]]
+at_s = 1.5
+percent = 20
+";
+    let pairs = [("speed", "max"), ("duration_s", "2"), ("script", script)];
+    let mut device = open(&Simulator, "headset", &pairs);
+    let (sink, _) = read_all(device.as_mut());
+    let events: Vec<&DeviceEvent> = sink.events.iter().map(|(_, event)| event).collect();
+    let stale = DeviceEvent::Stale {
+        stream: StreamIndex(0),
+        channel: 17,
+        counter: Some(256),
+    };
+    assert_eq!(events, [&stale, &DeviceEvent::Battery(20)]);
+    assert_eq!(device.description().streams[0].channels[17].label, "Cz");
+    let cz = channel(&sink, 0, 17);
+    assert!(cz[256..384].iter().all(|count| *count == cz[256]));
+    assert!(cz[384..].iter().any(|count| *count != cz[256]));
+    let pz = channel(&sink, 0, 18);
+    assert!(pz[256..384].iter().any(|count| *count != pz[256]));
+}
+
+#[test]
+fn scripted_jitter_lasts_as_long_as_it_says() {
+    let script = "[[jitter]]\nat_s = 10.0\nduration_s = 5.0\njitter_ms = 200.0\n";
+    let (mut device, _) = open_turned(&[("duration_s", "30"), ("script", script)]);
+    let (sink, _) = read_all(device.as_mut());
+    for block in blocks(&sink, 0) {
+        let end = (block.counter.unwrap() + block.len as u64) as i64 * 1_000_000_000 / 256;
+        let late = block.arrival.0 - end;
+        // A late packet may hold up those just after it.
+        if !(10_000_000_000..15_300_000_000).contains(&end) {
+            assert!(late.abs() < 10, "{end}: {late}");
+        }
+    }
+    let most = blocks(&sink, 0)
+        .map(|b| b.arrival.0 - (b.counter.unwrap() + b.len as u64) as i64 * 1_000_000_000 / 256)
+        .max();
+    assert!(most > Some(150_000_000), "{most:?}");
 }
