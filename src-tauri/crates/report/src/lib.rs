@@ -1,6 +1,6 @@
 //! The clinical report: what was recorded and measured, as PDF and as HTML.
 //!
-//! [`render_pdf`] and [`render_html`] print a [`ReportContent`], which holds everything they say.
+//! [`analyse`] computes from a recording what a report says of its samples. [`render_pdf`] and [`render_html`] print a [`ReportContent`], which holds everything they say.
 //! Neither reads a clock or draws a conclusion. The bytes hold the patient's name: whoever keeps
 //! them encrypts them.
 //!
@@ -8,8 +8,10 @@
 //! it against PDF/A-2a and PDF/UA-1. Typst as a library would lay it out by itself, but adds some
 //! 300 packages and minutes to every build for what a few hundred lines do here.
 
+mod analyse;
 mod compose;
 mod error;
+mod excerpts;
 mod figures;
 mod font;
 mod html;
@@ -19,7 +21,9 @@ mod model;
 mod pdf;
 mod picture;
 mod text;
+mod times;
 
+pub use analyse::{AnalysisOptions, ExcerptRequest, analyse};
 pub use error::ReportError;
 pub use html::render_html;
 pub use model::{
@@ -27,3 +31,4 @@ pub use model::{
     ImpedanceCheck, Paper, Provenance, ReportContent, SpectrumCurve, Trace, TraceColour,
 };
 pub use pdf::render_pdf;
+pub use times::stamp;
