@@ -39,5 +39,5 @@ mod writer;
 pub use error::LogStoreError;
 pub use log_store::{LogStore, LogStoreOptions};
 pub use policy::{LedgerPolicy, ledger_all};
-pub use schema::run_migrations;
+pub use schema::{connect, run_migrations};
 pub use unit::{OutboxItem, Receipt, SqlValue, Statement, UnitOfWork};

@@ -116,7 +116,7 @@ impl LogStore {
             .clone()
             .pragma("wal_autocheckpoint", "0")
             .pragma("cache_size", format!("-{}", limits::WRITER_CACHE_KIB));
-        let mut connection = writing.connect().await.map_err(failed)?;
+        let mut connection = schema::connect(&writing).await.map_err(failed)?;
         schema::migrate(&mut connection).await?;
         let ends = read_ends(&mut connection).await?;
         let reading = common
@@ -133,11 +133,8 @@ impl LogStore {
         let live = broadcast::Sender::new(events::limits::LIVE_BATCHES);
         let end_position = Arc::new(AtomicU64::new(ends.position));
         let wal = Arc::new(Wal::default());
-        let background = common
-            .create_if_missing(false)
-            .connect()
-            .await
-            .map_err(failed)?;
+        let background = common.create_if_missing(false);
+        let background = schema::connect(&background).await.map_err(failed)?;
         let copier = tokio::spawn(copy_in_background(background, Arc::clone(&wal)));
         let writer = Writer {
             connection,

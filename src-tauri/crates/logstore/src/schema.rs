@@ -1,10 +1,11 @@
 //! The schema and its versions.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, pin::Pin};
 
 use sqlx::{
-    SqliteConnection,
+    ConnectOptions, SqliteConnection,
     migrate::{MigrateError, Migrator},
+    sqlite::SqliteConnectOptions,
 };
 
 use crate::LogStoreError;
@@ -31,8 +32,10 @@ pub async fn run_migrations(
         .map(|migration| migration.version)
         .max()
         .unwrap_or(0);
+    // Not `run`: its future is Send for no lifetime that the compiler can name. The lock file fixes
+    // the version of sqlx; a change of this method would show when compiling.
     migrations
-        .run(&mut *connection)
+        .run_direct(None, connection, false)
         .await
         .map_err(|error| match error {
             MigrateError::VersionMissing(found) if found > known => {
@@ -43,4 +46,12 @@ pub async fn run_migrations(
             }
             other => LogStoreError::corrupt(OPERATION, other),
         })
+}
+
+/// Opens one connection. Boxed where its lifetime has a name: otherwise the compiler cannot see
+/// that a future which holds it is Send.
+pub fn connect(
+    options: &SqliteConnectOptions,
+) -> Pin<Box<dyn Future<Output = Result<SqliteConnection, sqlx::Error>> + Send + '_>> {
+    Box::pin(options.connect())
 }

@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use logstore::connect;
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::{
     Store, StoreError, StoreOptions,
@@ -47,7 +48,7 @@ impl Store {
         let failed = |error| StoreError::database(OPERATION, error);
         let own = &self.inner.key;
         let database = self.inner.options.database();
-        let mut source = connection(&database, own).connect().await.map_err(failed)?;
+        let mut source = connect(&connection(&database, own)).await.map_err(failed)?;
         // VACUUM INTO copies one snapshot, under the same key.
         sqlx::query("VACUUM INTO ?")
             .bind(part.to_string_lossy().into_owned())
@@ -104,7 +105,7 @@ impl Store {
 
 async fn rekey(path: &Path, from: &StationKey, to: &StationKey) -> Result<(), StoreError> {
     let failed = |error| StoreError::database("changing the key of a copy", error);
-    let mut copy = connection(path, from).connect().await.map_err(failed)?;
+    let mut copy = connect(&connection(path, from)).await.map_err(failed)?;
     // A PRAGMA takes no parameters; the text is hexadecimal digits of our own making.
     let sql = format!("PRAGMA rekey = {}", key_pragma(to).as_str());
     sqlx::query(AssertSqlSafe(sql))

@@ -4,12 +4,13 @@ use std::{
     borrow::Cow,
     fs,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
 };
 
 use events::{Bus, Clock, EventLog, Ids, Payload, payloads::LedgerEventRecorded};
 use ledger::{KeyKind, NoteSigner, ProofBundle, Report, SignedCheckpoint, VerifierKey};
-use logstore::{LogStore, LogStoreOptions, Receipt, UnitOfWork, run_migrations};
+use logstore::{LogStore, LogStoreOptions, Receipt, UnitOfWork, connect, run_migrations};
 use sqlx::{
     ConnectOptions, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions,
 };
@@ -106,7 +107,7 @@ impl Store {
         let database = options.database();
         check_key_id(&options.folder, &database, key)?;
         let base = connection(&database, key).create_if_missing(true);
-        prepare(&base, &database).await?;
+        prepare(base.clone(), database.clone()).await?;
         let log_options =
             LogStoreOptions::new(Arc::clone(&options.clock), Arc::clone(&options.ids));
         let log = LogStore::open(base, log_options)
@@ -239,38 +240,42 @@ fn note_key_id(folder: &Path, key: &StationKey) -> Result<(), StoreError> {
 
 /// Creates or migrates the store's own tables. The first read of the file happens here: a key that
 /// does not decrypt it, or a damaged first page, shows now.
-async fn prepare(base: &SqliteConnectOptions, database: &Path) -> Result<(), StoreError> {
-    let failed = |error| {
-        StoreError::opening(
-            database,
-            logstore::LogStoreError::database("opening the store", error),
-        )
-    };
-    let mut connection = base.connect().await.map_err(failed)?;
-    let result = prepare_on(&mut connection, database).await;
-    // Closed before the log store opens its own; a second failure would only hide the first.
-    let _ = sqlx::Connection::close(connection).await;
-    result
+///
+/// Owned arguments and a box: the compiler cannot see otherwise that sqlx's future is Send.
+fn prepare(
+    base: SqliteConnectOptions,
+    database: PathBuf,
+) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>> {
+    Box::pin(async move {
+        let mut connection = connect(&base)
+            .await
+            .map_err(|error| opening(&database, error))?;
+        let result = prepare_on(&mut connection, &database).await;
+        // Closed before the log store opens its own; a second failure would only hide the first.
+        let _ = sqlx::Connection::close(connection).await;
+        result
+    })
+}
+
+fn opening(database: &Path, error: sqlx::Error) -> StoreError {
+    StoreError::opening(
+        database,
+        logstore::LogStoreError::database("opening the store", error),
+    )
 }
 
 async fn prepare_on(connection: &mut SqliteConnection, database: &Path) -> Result<(), StoreError> {
-    let failed = |error| {
-        StoreError::opening(
-            database,
-            logstore::LogStoreError::database("opening the store", error),
-        )
-    };
     let cipher = sqlx::query("PRAGMA cipher_version")
         .fetch_optional(&mut *connection)
         .await
-        .map_err(failed)?;
+        .map_err(|error| opening(database, error))?;
     if cipher.is_none() {
         return Err(StoreError::Unencrypted);
     }
     sqlx::query("SELECT count(*) FROM sqlite_master")
         .fetch_one(&mut *connection)
         .await
-        .map_err(failed)?;
+        .map_err(|error| opening(database, error))?;
     run_migrations(&MIGRATIONS, connection)
         .await
         .map_err(|error| StoreError::opening(database, error))
@@ -287,7 +292,7 @@ pub(crate) async fn check_integrity(
             logstore::LogStoreError::database(OPERATION, error),
         )
     };
-    let mut connection = base.connect().await.map_err(failed)?;
+    let mut connection = connect(base).await.map_err(failed)?;
     // The first reports pages whose authentication fails, the second what contradicts itself.
     for (sql, sound) in [
         ("PRAGMA cipher_integrity_check", None),
@@ -337,5 +342,37 @@ async fn sign_when_due(log: LogStore, signer: Arc<NoteSigner>) {
             Ok(checkpoint) => signed = checkpoint.checkpoint().size,
             Err(error) => tracing::warn!(error = %error, "a checkpoint could not be signed"),
         }
+    }
+}
+
+/// Every future of the store may be spawned: asserted when this is compiled.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sendable(_: impl Future + Send) {}
+
+    #[allow(dead_code, reason = "compiling it is the test")]
+    fn all_futures_are_send(
+        store: &'static Store,
+        options: &StoreOptions,
+        key: &'static StationKey,
+    ) {
+        sendable(Store::open(options.clone(), key));
+        sendable(store.commit(UnitOfWork::new()));
+        sendable(store.checkpoint());
+        sendable(store.prove(0));
+        sendable(store.verify_ledger(|_| ()));
+        sendable(store.check_integrity());
+        sendable(store.close());
+        sendable(store.sign_in("", ""));
+        sendable(store.patients());
+        sendable(store.setting(""));
+        sendable(store.backup(Path::new(""), None));
+        sendable(store.log().ledger_size());
+        sendable(store.log().inclusion_proof(0, 1));
+        sendable(store.log().outbox(0, 1));
+        sendable(store.log().outbox_done(0));
+        sendable(store.log().flush());
     }
 }
