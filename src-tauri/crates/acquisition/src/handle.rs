@@ -3,7 +3,7 @@
 use crate::analysis::AnalysisLoop;
 use crate::config::AcquisitionConfig;
 use crate::device_loop::{DeviceLoop, Finished, Wishes};
-use crate::limits::{CONTROL_QUEUE, EVENT_QUEUE, FEED_QUEUE};
+use crate::limits::{CONTROL_QUEUE, EVENT_QUEUE, FEED_QUEUE, WAIT_SLICE};
 use crate::message::{AcquisitionEvent, AnalyserFactory, BlockRecorder, EndReason, Mark, Record};
 use crate::port::{EventPort, RecorderPort};
 use crate::queue::{BlockFeed, FeedSender, Latest, feed};
@@ -77,8 +77,7 @@ pub struct AcquisitionHandle {
     events: Receiver<AcquisitionEvent>,
     control: Sender<FeedSender>,
     record: Option<Sender<Record>>,
-    /// Closed when the recorder's thread has ended.
-    recorder_done: Option<Receiver<Box<dyn BlockRecorder>>>,
+    recorder: Option<RecorderThread>,
     device: Option<JoinHandle<Finished>>,
     analysis: Option<JoinHandle<()>>,
     patience: Duration,
@@ -134,7 +133,7 @@ impl Acquisition {
         let wishes = Arc::new(Wishes::default());
         let patience = config.drain_timeout;
 
-        let (record, recorder_done) = match consumers.recorder {
+        let (record, recorder) = match consumers.recorder {
             Some(recorder) => {
                 let (send, receive) = bounded(config.recorder_queue.max(2));
                 let run = RecorderLoop {
@@ -151,7 +150,7 @@ impl Acquisition {
                         .map(|stream| epoch(stream.clock))
                         .collect(),
                 };
-                (Some(send), Some(spawn_recorder(run)?))
+                (Some(send), Some(RecorderThread::spawn(run)?))
             }
             None => (None, None),
         };
@@ -203,7 +202,7 @@ impl Acquisition {
             events: queue.receiver(),
             control,
             record,
-            recorder_done,
+            recorder,
             device: Some(spawn(&name, move || run.run())?),
             analysis,
             patience,
@@ -313,14 +312,12 @@ impl AcquisitionHandle {
         // The end is queued: from here on a recorder that cannot write has its patience left.
         self.wishes.stop.store(true, Ordering::Relaxed);
         self.record = None;
-        let recorder = self.recorder_done.take().and_then(|done| {
-            // Twice: once for its own patience, once for a write that hangs in the system.
-            done.recv_timeout(self.patience * 2).ok()
-        });
-        if let Some(thread) = self.analysis.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the analysis thread panicked outside of the analyser");
+        let recorder = self
+            .recorder
+            .take()
+            .and_then(|thread| thread.join(self.patience));
+        if let Some(thread) = self.analysis.take() {
+            join_in_time(thread, self.patience);
         }
         Summary {
             reason,
@@ -360,12 +357,53 @@ fn spawn<T: Send + 'static>(
         })
 }
 
-/// The recorder comes back through a queue, so that a hanging disk cannot hang whoever waits.
-fn spawn_recorder(run: RecorderLoop) -> Result<Receiver<Box<dyn BlockRecorder>>, AcquisitionError> {
-    let (done, receive) = bounded(1);
-    drop(spawn("recorder", move || {
-        // Nobody waits any more when the drain timeout has passed.
-        drop(done.send(run.run()));
-    })?);
-    Ok(receive)
+/// Waits for the analysis, but not for ever: one that hangs is left behind.
+fn join_in_time(thread: JoinHandle<()>, patience: Duration) {
+    let slices = patience.as_millis() / WAIT_SLICE.as_millis();
+    for _ in 0..=slices {
+        if thread.is_finished() {
+            if thread.join().is_err() {
+                tracing::error!("the analysis thread panicked outside of the analyser");
+            }
+            return;
+        }
+        thread::sleep(WAIT_SLICE);
+    }
+    tracing::error!("the analysis hangs and is left behind; the record is complete");
+}
+
+/// The recorder's thread. The recorder comes back through a queue, so that a disk that hangs in
+/// the system cannot hang whoever waits.
+struct RecorderThread {
+    done: Receiver<Box<dyn BlockRecorder>>,
+    /// Tells by its length whether the recorder still gets on.
+    queue: Receiver<Record>,
+}
+
+impl RecorderThread {
+    fn spawn(run: RecorderLoop) -> Result<Self, AcquisitionError> {
+        let (send, done) = bounded(1);
+        let queue = run.receive.clone();
+        drop(spawn("recorder", move || {
+            // Nobody waits any more when the recorder has hung for too long.
+            drop(send.send(run.run()));
+        })?);
+        Ok(Self { done, queue })
+    }
+
+    /// Waits as long as the recorder gets on, and twice `patience` when it does not: once for its
+    /// own patience with a full disk, once for a write that hangs.
+    fn join(self, patience: Duration) -> Option<Box<dyn BlockRecorder>> {
+        loop {
+            let waiting = self.queue.len();
+            match self.done.recv_timeout(patience * 2) {
+                Ok(recorder) => return Some(recorder),
+                Err(_) if self.queue.len() < waiting => {}
+                Err(_) => {
+                    tracing::error!(waiting, "the recorder hangs and is left behind");
+                    return None;
+                }
+            }
+        }
+    }
 }

@@ -184,5 +184,5 @@ fn a_discontinuous_file_keeps_its_gaps_and_its_clock() {
         ]
     );
     let marks = |kept: &&Kept| matches!(kept, Kept::Other(text) if text.starts_with("Annotation"));
-    assert!(run.kept.iter().filter(marks).count() >= 3);
+    assert!(run.kept.iter().filter(marks).count() == 4);
 }

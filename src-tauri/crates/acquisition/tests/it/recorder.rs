@@ -300,3 +300,39 @@ fn analysis_that_panics_is_restarted_and_the_record_is_whole() {
             .any(|e| matches!(e, AcquisitionEvent::AnalysisRestarted { .. }))
     );
 }
+
+/// Never returns from its first block.
+struct Hanging;
+
+impl Analyser for Hanging {
+    fn block(&mut self, _block: &SampleBlock) {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+        }
+    }
+}
+
+#[test]
+fn analysis_that_hangs_holds_up_neither_the_record_nor_the_stop() {
+    let clock = TestClock::new();
+    let device = Scripted::new(
+        description(250, 2, CounterSpec::SAMPLE.into()),
+        &clock,
+        packets(1_000),
+    );
+    let keeper = Keeper::new();
+    let kept = Arc::clone(&keeper.kept);
+    let config = AcquisitionConfig {
+        drain_timeout: Duration::from_millis(100),
+        ..roomy(&device)
+    };
+    let consumers = Consumers {
+        recorder: Some(Box::new(keeper)),
+        analyser: Some(Box::new(|| Box::new(Hanging))),
+    };
+    let handle = Acquisition::start(Box::new(device), consumers, clock, config).unwrap();
+    let begin = std::time::Instant::now();
+    drop(handle.wait());
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert_eq!(assert_accounted(&kept.lock().unwrap(), 1_000), 0);
+}
