@@ -221,3 +221,42 @@ fn counter() -> Option<CounterSpec> {
         samples_per_packet: 10,
     })
 }
+
+#[test]
+fn a_device_that_never_returns_ends_the_record_when_so_configured() {
+    let clock = TestClock::new();
+    let mut script = packets(100);
+    script.push(Step::Disconnect {
+        failures: u32::MAX,
+        ms: 0,
+        reset: false,
+    });
+    let device = Scripted::new(
+        description(250, 1, CounterSpec::SAMPLE.into()),
+        &clock,
+        script,
+    );
+    let keeper = Keeper::new();
+    let kept = Arc::clone(&keeper.kept);
+    let mut config = roomy(&device);
+    config.retry_for = Some(Duration::from_secs(30));
+    let consumers = Consumers {
+        recorder: Some(Box::new(keeper)),
+        analyser: None,
+    };
+    let handle = Acquisition::start(Box::new(device), consumers, clock, config).unwrap();
+    let events = handle.events();
+    let summary = handle.wait();
+    assert!(
+        matches!(summary.reason, EndReason::DeviceFailed { kind, .. } if kind == contract::ErrorKind::Disconnected),
+        "{:?}",
+        summary.reason
+    );
+    assert_eq!(joined(&kept.lock().unwrap()).0.len(), 100);
+    // 0.2, 0.4, 0.8, 1.6 and then every 2 s until half a minute is over.
+    let attempts = events
+        .try_iter()
+        .filter(|e| matches!(e, AcquisitionEvent::Retrying { .. }))
+        .count();
+    assert!((15..=20).contains(&attempts), "{attempts}");
+}
