@@ -60,7 +60,23 @@ async fn append_and_load(store: &dyn HistoryStore) {
         "unknown: no summary"
     );
     let first = vec![start("append", 1000), fired(2)];
-    let second = vec![fired(3), fired(4), fired(5)];
+    let failed = EventKind::ActivityFailed {
+        seq: 1,
+        error: crate::ActivityError::TimedOut {
+            activity: "collect".into(),
+            attempts: 3,
+            timeout: crate::TimeoutKind::Heartbeat,
+            last_heartbeat: json!({"samples": 7}),
+        },
+    };
+    let patch = EventKind::PatchMarked {
+        patch: "a change".into(),
+        deprecated: true,
+    };
+    let deferred = EventKind::Deferred {
+        arrival: Box::new(failed),
+    };
+    let second = vec![event(3, 1003, deferred), event(4, 1004, patch), fired(5)];
     store
         .append(id, 0, &first)
         .await

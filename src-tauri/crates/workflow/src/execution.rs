@@ -120,7 +120,7 @@ impl State {
         self.patches.insert(id.to_owned(), patched);
         if patched {
             self.command(EventKind::PatchMarked {
-                id: id.to_owned(),
+                patch: id.to_owned(),
                 deprecated,
             });
         }
@@ -177,9 +177,9 @@ impl Replay {
     fn skip_deprecated_patches(&mut self, command: &EventKind) {
         while let Some(EventKind::PatchMarked {
             deprecated: true,
-            id,
+            patch,
         }) = self.events.front().map(|event| &event.kind)
-            && !matches!(command, EventKind::PatchMarked { id: found, .. } if found == id)
+            && !matches!(command, EventKind::PatchMarked { patch: found, .. } if found == patch)
         {
             self.events.pop_front();
         }
@@ -221,7 +221,7 @@ fn same_command(recorded: &EventKind, found: &EventKind) -> bool {
         | (K::ChildCancelRequested { seq: a, .. }, K::ChildCancelRequested { seq: b, .. }) => {
             a == b
         }
-        (K::PatchMarked { id: a, .. }, K::PatchMarked { id: b, .. }) => a == b,
+        (K::PatchMarked { patch: a, .. }, K::PatchMarked { patch: b, .. }) => a == b,
         (K::WorkflowCompleted { .. }, K::WorkflowCompleted { .. })
         | (K::WorkflowFailed { .. }, K::WorkflowFailed { .. })
         | (K::WorkflowCancelled { .. }, K::WorkflowCancelled { .. }) => true,
@@ -349,7 +349,7 @@ impl Execution {
             state.recorded_patches = history
                 .iter()
                 .filter_map(|event| match &event.kind {
-                    EventKind::PatchMarked { id, .. } => Some(id.clone()),
+                    EventKind::PatchMarked { patch, .. } => Some(patch.clone()),
                     _ => None,
                 })
                 .collect();

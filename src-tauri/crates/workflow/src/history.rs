@@ -44,7 +44,7 @@ pub struct Parent {
 /// What happened. The tag is stored under `event`.
 ///
 /// `seq` counts the operations (activities, timers, children) of one workflow from 1, in the order
-/// in which its code started them.
+/// in which its code started them. No field may be called `id` or `time`: events are stored flat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(
@@ -106,7 +106,7 @@ pub enum EventKind {
     /// Command: the code took the new side of a patch. A `deprecated` mark may be missing from
     /// newer code.
     PatchMarked {
-        id: String,
+        patch: String,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         deprecated: bool,
     },
@@ -210,7 +210,7 @@ impl EventKind {
                 seq, workflow_type, ..
             } => format!("child {seq} '{workflow_type}'"),
             K::ChildCancelRequested { seq, .. } => format!("cancellation of child {seq}"),
-            K::PatchMarked { id, .. } => format!("patch '{id}'"),
+            K::PatchMarked { patch, .. } => format!("patch '{patch}'"),
             K::WorkflowCompleted { .. } => "completion of the workflow".into(),
             K::WorkflowFailed { .. } => "failure of the workflow".into(),
             K::WorkflowCancelled { .. } => "cancellation of the workflow".into(),
