@@ -16,7 +16,7 @@ pub enum DspError {
         /// Sampling rate.
         rate_hz: f64,
     },
-    /// A filter order of zero or above [`crate::limits::MAX_ORDER`].
+    /// A filter order of zero or above 24.
     #[error("a filter of order {0} cannot be designed")]
     Order(usize),
     /// Fewer samples than the method needs.

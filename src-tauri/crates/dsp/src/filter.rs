@@ -200,3 +200,36 @@ fn apply(section: &Section, state: &mut [Lanes; 2], tile: &mut [Lanes]) {
     }
     *state = [first, second];
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Response, butterworth};
+
+    type Kernel = fn(&Part<'_>, &[Section], &mut [[Lanes; 2]], &mut [f64]);
+
+    /// The processor at hand gives the bits that every processor gives.
+    #[test]
+    fn wide_registers_change_no_bit() {
+        let sos = butterworth(4, Response::BandPass(1.0, 40.0), 250.0).unwrap();
+        let rows: Vec<usize> = (0..5).collect();
+        let part = Part {
+            rows: &rows,
+            len: 60,
+            from: 3,
+            tile: 50,
+        };
+        let data: Vec<f64> = (0..300)
+            .map(|n| (f64::from(n) * 0.37).sin() * 80.0)
+            .collect();
+        let filtered = |kernel: Kernel| {
+            let mut state = vec![[[0.25; LANES]; 2]; sos.sections.len()];
+            let mut data = data.clone();
+            kernel(&part, &sos.sections, &mut state, &mut data);
+            data.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(filtered(run), filtered(run_plain));
+        assert_ne!(filtered(run)[10], data[10].to_bits());
+        assert_eq!(filtered(run)[1], data[1].to_bits());
+    }
+}

@@ -61,6 +61,14 @@ pub const BANDS: [Band; 5] = [
 /// the spectrum at both ends of the band (3 dB).
 pub(crate) const ALPHA_PROMINENCE: f64 = 2.0;
 
+/// Half the width of the range that counts as mains, Hz: where the main lobe of a one-second Hann
+/// window, to which a steady sine is confined, has its zeros.
+pub(crate) const MAINS_HALF_WIDTH_HZ: f64 = 2.0;
+
+/// The span over which a step is measured, s: shorter than the rise of any spike (20–70 ms, IFCN
+/// glossary), longer than one sample at 100 Hz and more.
+pub(crate) const STEP_S: f64 = 0.01;
+
 /// Thresholds of the quality measures, each over one second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QualityLimits {
@@ -71,7 +79,7 @@ pub struct QualityLimits {
     pub railed_share: f64,
     /// How near to an end of the range counts as railed, as a share of the range.
     pub rail_margin: f64,
-    /// Mains when the power within ±1 Hz of it exceeds this multiple of that of 1–45 Hz: hum of
+    /// Mains when the power within ±2 Hz of it exceeds this multiple of that of 1–45 Hz: hum of
     /// twice the amplitude of the signal. PREP judges by the same two ranges, relative to the
     /// other channels (Bigdely-Shamlo et al. 2015, Front Neuroinform 9:16).
     pub mains_ratio: f64,
@@ -81,6 +89,9 @@ pub struct QualityLimits {
     /// below 1–2 µV there; muscle raises it 10 to 200 times (Goncharova et al. 2003, Clin
     /// Neurophysiol 114:1580).
     pub muscle_uv: f64,
+    /// Muscle must also exceed this share of the mains amplitude: hum whose amplitude wanders
+    /// spills some 5 % of it beyond ±2 Hz (measured on an unshielded OpenBCI Cyton).
+    pub muscle_hum_share: f64,
     /// Electrode pop when the signal steps by more than this within 10 ms, µV, and by more than
     /// [`Self::pop_factor`] times its usual step. IFCN glossary: pops are abrupt and confined to
     /// one electrode; physiological EEG slopes stay below some 20 µV/ms in spikes.
@@ -101,6 +112,7 @@ impl Default for QualityLimits {
             mains_ratio: 4.0,
             mains_floor_uv: 3.0,
             muscle_uv: 10.0,
+            muscle_hum_share: 0.1,
             pop_uv: 150.0,
             pop_factor: 12.0,
             excessive_uv: 2_000.0,

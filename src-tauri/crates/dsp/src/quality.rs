@@ -32,11 +32,11 @@ impl QualityFlags {
         self == Self::default()
     }
 
-    /// Whether the channel shows its electrode at all: not flat, railed, beyond any EEG or buried
-    /// in hum. What a muscle, a pop or a gap touches is still the patient's signal.
+    /// Whether the channel shows its electrode at all: not flat, railed or beyond any EEG. What
+    /// hum, muscle, a pop or a gap touches is still the patient's signal; hum can be notched.
     #[must_use]
     pub const fn is_usable(self) -> bool {
-        !(self.flat || self.railed || self.excessive || self.mains)
+        !(self.flat || self.railed || self.excessive)
     }
 }
 
@@ -48,7 +48,7 @@ pub struct QualityMeasures {
     pub peak_to_peak_uv: Option<f64>,
     /// Share of samples at an end of the converter's range, 0 … 1.
     pub railed_share: f64,
-    /// Within ±1 Hz of the mains frequency.
+    /// Within ±2 Hz of the mains frequency.
     pub mains_uv: Option<f64>,
     /// 1–45 Hz.
     pub signal_uv: Option<f64>,

@@ -1,15 +1,9 @@
 //! The measures of one channel over one second.
 
-use crate::limits::QualityLimits;
+use crate::limits::{MAINS_HALF_WIDTH_HZ, QualityLimits, STEP_S};
 use crate::welch::{Scaling, Welch};
 use crate::{QualityFlags, QualityMeasures, Spectrum, band_power};
 use signal::{Channel, ChannelKind};
-
-/// Half the width of the range that counts as mains, Hz.
-const MAINS_HALF_WIDTH_HZ: f64 = 1.5;
-
-/// The span of a step, s.
-const STEP_S: f64 = 0.01;
 
 /// Buffers and plan, reused from channel to channel.
 #[derive(Debug)]
@@ -143,11 +137,12 @@ impl Analyser {
             }
             _ => false,
         };
-        let usual = self.median_step();
-        let pop = above(
-            measures.step_uv,
-            limits.pop_uv.max(limits.pop_factor * usual),
-        );
+        let muscle_uv = limits
+            .muscle_uv
+            .max(limits.muscle_hum_share * measures.mains_uv.unwrap_or(0.0));
+        // The median is looked up only where it decides.
+        let pop = above(measures.step_uv, limits.pop_uv)
+            && above(measures.step_uv, limits.pop_factor * self.median_step());
         QualityFlags {
             // A railed channel is flat too, but the rail is what must be said.
             flat: whole
@@ -158,8 +153,8 @@ impl Analyser {
             railed,
             mains: hum,
             // A step is broadband: where there is one, it and not muscle fills 30–100 Hz.
-            muscle: brain && !hum && !pop && above(measures.muscle_uv, limits.muscle_uv),
-            electrode_pop: brain && !hum && !railed && pop,
+            muscle: brain && !pop && above(measures.muscle_uv, muscle_uv),
+            electrode_pop: brain && !railed && pop,
             excessive: brain && above(measures.peak_to_peak_uv, limits.excessive_uv),
             gap: measures.missing_share > 0.0,
         }

@@ -91,11 +91,11 @@ fn a_pulled_electrode_is_flagged_within_five_seconds() {
         ),
     ];
     for (what, verdicts) in cases {
-        assert!(verdicts[..10].iter().all(|v| v.flags.is_usable()), "{what}");
-        let limit = verdicts.iter().position(|v| !v.flags.is_usable()).unwrap();
+        assert!(verdicts[..10].iter().all(|v| v.flags.is_clean()), "{what}");
+        let limit = verdicts.iter().position(|v| !v.flags.is_clean()).unwrap();
         assert!(limit < 15, "{what}: second {limit}");
         assert!(
-            verdicts[limit + 1..19].iter().all(|v| !v.flags.is_usable()),
+            verdicts[limit + 1..19].iter().all(|v| !v.flags.is_clean()),
             "{what}"
         );
     }
