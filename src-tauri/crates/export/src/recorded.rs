@@ -83,14 +83,14 @@ impl Source for RecordingSource<'_> {
 
     fn runs(&self, stream: StreamIndex) -> Result<Vec<Run>, SourceError> {
         let runs = self.recording.runs(stream)?;
-        runs.into_iter()
+        runs.iter()
             .filter(|run| run.end_index > run.first_index)
             .map(|run| {
                 Ok(Run {
                     first_index: run.first_index,
                     len: run.end_index - run.first_index,
                     start: run.start,
-                    end: self.end(stream, run)?,
+                    end: self.end(stream, *run)?,
                 })
             })
             .collect()
@@ -137,7 +137,7 @@ impl Source for RecordingSource<'_> {
             let run_end = self
                 .recording
                 .runs(stream)?
-                .into_iter()
+                .iter()
                 .find(|run| (run.first_index..run.end_index).contains(&first_index))
                 .map_or(end, |run| run.end_index);
             let pieces = self.recording.pieces(stream, first_index..run_end)?;

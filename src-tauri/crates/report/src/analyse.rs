@@ -224,14 +224,14 @@ impl Rows<'_> {
             let closed = !out && inside(self.eyes_closed);
             let (data, len) = self.microvolts(piece, part[0], part[1]);
             if out {
-                self.whole.gap()
+                self.whole.gap();
             } else {
-                self.whole.push(&data, len)?
+                self.whole.push(&data, len)?;
             }
             if closed {
-                self.closed.push(&data, len)?
+                self.closed.push(&data, len)?;
             } else {
-                self.closed.gap()
+                self.closed.gap();
             }
         }
         Ok(())
