@@ -46,6 +46,24 @@ impl Insert {
         text
     }
 
+    /// Adds the insertion of `rows`, few enough for one statement, to a script.
+    pub(crate) fn script<T>(
+        &self,
+        script: &mut Script,
+        rows: &[T],
+        bind: impl Fn(&mut Arguments, &T),
+    ) {
+        let mut rows = rows;
+        while !rows.is_empty() {
+            let log2 = rows.len().min(INSERT_ROWS).ilog2() as usize;
+            let (now, later) = rows.split_at(1 << log2);
+            script.text.push_str(self.text(log2));
+            script.text.push(';');
+            now.iter().for_each(|row| bind(&mut script.arguments, row));
+            rows = later;
+        }
+    }
+
     /// Inserts `rows` rows; `bind` adds the parameters of one.
     pub(crate) async fn run<T>(
         &self,
@@ -66,6 +84,22 @@ impl Insert {
             rows = later;
         }
         Ok(())
+    }
+}
+
+/// Statements that run in one go: each way to the connection's thread and back costs more than the
+/// statements of a small transaction.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    pub(crate) text: String,
+    pub(crate) arguments: Arguments,
+}
+
+impl Script {
+    pub(crate) async fn run(self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        // The text is made of this program's constants only.
+        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments.into_inner()?);
+        query.execute(connection).await.map(drop)
     }
 }
 

@@ -19,10 +19,13 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::{
-    LogStoreError, Receipt,
-    batch::{Insert, int},
+    LogStoreError, OutboxItem, Receipt,
+    batch::{Arguments, Insert, Script, int},
     error::sqlite_code,
-    limits::{GROUP_UNITS, GROUP_YIELDS, NODE_LEVEL, WAL_BACKGROUND_BYTES, WAL_FORCED_BYTES},
+    limits::{
+        GROUP_UNITS, GROUP_YIELDS, NODE_LEVEL, SCRIPT_EVENTS, WAL_BACKGROUND_BYTES,
+        WAL_FORCED_BYTES,
+    },
     steps,
     unit::{PreparedEvent, PreparedUnit},
 };
@@ -42,6 +45,9 @@ static ENTRIES: Insert = Insert::new(
 );
 static NODES: Insert = Insert::new("ledger_nodes (level, idx, hash)", 3);
 static OUTBOX: Insert = Insert::new("outbox (kind, reference, created_ns)", 3);
+
+const SET_STATE: &str = "INSERT INTO ledger_state (id, tree, last_hash) VALUES (1, ?, ?) \
+     ON CONFLICT (id) DO UPDATE SET tree = excluded.tree, last_hash = excluded.last_hash";
 
 pub(crate) enum Request {
     Commit {
@@ -187,8 +193,16 @@ impl Writer {
         group: &mut [Waiting],
         look_up: bool,
     ) -> Result<Additions, sqlx::Error> {
-        run(&mut self.connection, "BEGIN IMMEDIATE").await?;
-        let result = self.write(group, look_up).await;
+        let events: usize = group.iter().map(|waiting| waiting.unit.events.len()).sum();
+        let plain = group.iter().all(|waiting| waiting.unit.steps.is_empty());
+        let result = if plain && !look_up && events <= SCRIPT_EVENTS {
+            let additions = self.add_up(group, None);
+            self.write_script(group, &additions)
+                .await
+                .map(|()| additions)
+        } else {
+            self.write(group, look_up).await
+        };
         if result.is_err() {
             // SQLite may have rolled back by itself already, which makes this one fail.
             let _ = run(&mut self.connection, "ROLLBACK").await;
@@ -201,8 +215,8 @@ impl Writer {
         group: &mut [Waiting],
         look_up: bool,
     ) -> Result<Additions, sqlx::Error> {
+        run(&mut self.connection, "BEGIN IMMEDIATE").await?;
         for waiting in group.iter_mut() {
-            waiting.receipt = Receipt::default();
             if !waiting.unit.steps.is_empty() {
                 waiting.failed = self.run_steps(&waiting.unit).await?.err();
             }
@@ -259,6 +273,10 @@ impl Writer {
         mut known: Option<HashMap<Uuid, Position>>,
     ) -> Additions {
         let mut ends = self.ends.clone();
+        // A group that is tried again begins anew.
+        group
+            .iter_mut()
+            .for_each(|waiting| waiting.receipt = Receipt::default());
         let mut events = Vec::new();
         let mut entries = Vec::new();
         let mut nodes = Vec::new();
@@ -353,71 +371,48 @@ impl Writer {
         additions: &Additions,
     ) -> Result<(), sqlx::Error> {
         let connection = &mut self.connection;
-        let rows: Vec<(Position, &SystemEvent, &str)> = additions
-            .events
-            .iter()
-            .map(|&(unit, event, position)| {
-                let PreparedEvent { event, data, .. } = &group[unit].unit.events[event];
-                (position, event, data.as_str())
-            })
-            .chain(
-                additions
-                    .announcement
-                    .iter()
-                    .map(|(p, event, data)| (*p, event, data.as_str())),
-            )
-            .collect();
-        EVENTS
-            .run(connection, &rows, |to, (position, event, data)| {
-                to.add(int(position.0))
-                    .add(event.event_id.as_bytes().to_vec())
-                    .add(event.event_type.as_str())
-                    .add(event.source_service.as_str())
-                    .add(event.timestamp.as_nanos())
-                    .add(i64::from(event.schema_version))
-                    .add(event.correlation_id.as_bytes().to_vec())
-                    .add(event.causation_id.map(|id| id.as_bytes().to_vec()))
-                    .add(*data);
-            })
-            .await?;
+        let events = event_rows(group, additions);
+        EVENTS.run(connection, &events, bind_event).await?;
         ENTRIES
-            .run(connection, &additions.entries, |to, entry| {
-                to.add(int(entry.sequence))
-                    .add(entry.kind.as_str())
-                    .add(entry.time_ns)
-                    .add(entry.actor.as_str())
-                    .add(entry.payload.as_str())
-                    .add(entry.previous.0.to_vec())
-                    .add(entry.hash.0.to_vec());
-            })
+            .run(connection, &additions.entries, bind_entry)
             .await?;
-        NODES
-            .run(connection, &additions.nodes, |to, (id, hash)| {
-                to.add(i64::from(id.level))
-                    .add(int(id.index))
-                    .add(hash.0.to_vec());
-            })
-            .await?;
+        NODES.run(connection, &additions.nodes, bind_node).await?;
         if !additions.entries.is_empty() {
-            let set = "INSERT INTO ledger_state (id, tree, last_hash) VALUES (1, ?, ?) \
-                       ON CONFLICT (id) DO UPDATE SET tree = excluded.tree, \
-                       last_hash = excluded.last_hash";
-            sqlx::query(set)
-                .bind(additions.ends.tree.to_bytes())
-                .bind(additions.ends.last_hash.0.to_vec())
+            let mut values = Arguments::default();
+            bind_state(&mut values, &additions.ends);
+            sqlx::query_with(SET_STATE, values.into_inner()?)
                 .execute(&mut *connection)
                 .await?;
         }
         let now = self.clock.now().as_nanos();
-        let sound = group.iter().filter(|waiting| waiting.failed.is_none());
-        let items: Vec<_> = sound.flat_map(|waiting| &waiting.unit.outbox).collect();
+        let items = outbox_rows(group);
         OUTBOX
-            .run(connection, &items, |to, item| {
-                to.add(item.kind.as_str())
-                    .add(item.reference.as_str())
-                    .add(now);
-            })
+            .run(connection, &items, |to, item| bind_outbox(to, item, now))
             .await
+    }
+
+    /// A whole small transaction in one go.
+    async fn write_script(
+        &mut self,
+        group: &[Waiting],
+        additions: &Additions,
+    ) -> Result<(), sqlx::Error> {
+        let mut script = Script::default();
+        script.text.push_str("BEGIN IMMEDIATE;");
+        EVENTS.script(&mut script, &event_rows(group, additions), bind_event);
+        ENTRIES.script(&mut script, &additions.entries, bind_entry);
+        NODES.script(&mut script, &additions.nodes, bind_node);
+        if !additions.entries.is_empty() {
+            script.text.push_str(SET_STATE);
+            script.text.push(';');
+            bind_state(&mut script.arguments, &additions.ends);
+        }
+        let now = self.clock.now().as_nanos();
+        OUTBOX.script(&mut script, &outbox_rows(group), |to, item| {
+            bind_outbox(to, item, now)
+        });
+        script.text.push_str("COMMIT");
+        script.run(&mut self.connection).await
     }
 
     fn acknowledge(&mut self, mut group: Vec<Waiting>, additions: Additions) {
@@ -481,6 +476,62 @@ fn take(
         }
         Request::Checkpoint { answer } => checkpoints.push(answer),
     }
+}
+
+type EventRow<'a> = (Position, &'a SystemEvent, &'a str);
+
+fn event_rows<'a>(group: &'a [Waiting], additions: &'a Additions) -> Vec<EventRow<'a>> {
+    let prepared = additions.events.iter().map(|&(unit, event, position)| {
+        let PreparedEvent { event, data, .. } = &group[unit].unit.events[event];
+        (position, event, data.as_str())
+    });
+    let announcement = additions.announcement.iter();
+    prepared
+        .chain(announcement.map(|(p, event, data)| (*p, event, data.as_str())))
+        .collect()
+}
+
+fn outbox_rows(group: &[Waiting]) -> Vec<&OutboxItem> {
+    let sound = group.iter().filter(|waiting| waiting.failed.is_none());
+    sound.flat_map(|waiting| &waiting.unit.outbox).collect()
+}
+
+fn bind_event(to: &mut Arguments, (position, event, data): &EventRow<'_>) {
+    to.add(int(position.0))
+        .add(event.event_id.as_bytes().to_vec())
+        .add(event.event_type.as_str())
+        .add(event.source_service.as_str())
+        .add(event.timestamp.as_nanos())
+        .add(i64::from(event.schema_version))
+        .add(event.correlation_id.as_bytes().to_vec())
+        .add(event.causation_id.map(|id| id.as_bytes().to_vec()))
+        .add(*data);
+}
+
+fn bind_entry(to: &mut Arguments, entry: &Entry) {
+    to.add(int(entry.sequence))
+        .add(entry.kind.as_str())
+        .add(entry.time_ns)
+        .add(entry.actor.as_str())
+        .add(entry.payload.as_str())
+        .add(entry.previous.0.to_vec())
+        .add(entry.hash.0.to_vec());
+}
+
+fn bind_node(to: &mut Arguments, (id, hash): &(NodeId, Digest)) {
+    to.add(i64::from(id.level))
+        .add(int(id.index))
+        .add(hash.0.to_vec());
+}
+
+fn bind_state(to: &mut Arguments, ends: &Ends) {
+    to.add(ends.tree.to_bytes()).add(ends.last_hash.0.to_vec());
+}
+
+fn bind_outbox(to: &mut Arguments, item: &OutboxItem, now_ns: i64) {
+    to.add(item.kind.as_str())
+        .add(item.reference.as_str())
+        .add(now_ns);
 }
 
 fn blank() -> SystemEvent {

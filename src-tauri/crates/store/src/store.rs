@@ -72,6 +72,8 @@ pub(crate) fn connection(database: &Path, key: &StationKey) -> SqliteConnectOpti
         .filename(database)
         .create_if_missing(false)
         .pragma("key", key_pragma(key).to_string())
+        // SQLCipher would write to standard error what our own errors say.
+        .pragma("cipher_log_level", "NONE")
         .disable_statement_logging()
 }
 
@@ -105,9 +107,22 @@ impl Store {
     pub async fn open(options: StoreOptions, key: &StationKey) -> Result<Self, StoreError> {
         let lock = FolderLock::take(&options.folder)?;
         let database = options.database();
-        check_key_id(&options.folder, &database, key)?;
+        let noted = check_key_id(&options.folder, &database, key)?;
         let base = connection(&database, key).create_if_missing(true);
-        prepare(base.clone(), database.clone()).await?;
+        prepare(base.clone(), database.clone())
+            .await
+            .map_err(|error| match error {
+                // Without its note a file under another key looks like a damaged one.
+                StoreError::Corrupt { path, .. } if !noted && database_is_filled(&path) => {
+                    let expected = "which is not noted (or the file is damaged)".to_owned();
+                    StoreError::WrongKey {
+                        path,
+                        expected,
+                        found: key.id(),
+                    }
+                }
+                other => other,
+            })?;
         let log_options =
             LogStoreOptions::new(Arc::clone(&options.clock), Arc::clone(&options.ids));
         let log = LogStore::open(base, log_options)
@@ -209,8 +224,8 @@ impl Store {
     }
 }
 
-/// Refuses another key before the database is touched.
-fn check_key_id(folder: &Path, database: &Path, key: &StationKey) -> Result<(), StoreError> {
+/// Refuses another key before the database is touched; whether the key was noted.
+fn check_key_id(folder: &Path, database: &Path, key: &StationKey) -> Result<bool, StoreError> {
     let path = folder.join(KEY_ID_FILE);
     match fs::read_to_string(&path) {
         Ok(expected) if database.exists() && expected.trim() != key.id().to_string() => {
@@ -221,10 +236,14 @@ fn check_key_id(folder: &Path, database: &Path, key: &StationKey) -> Result<(), 
                 found: key.id(),
             })
         }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StoreError::io("reading", path, error)),
     }
+}
+
+fn database_is_filled(database: &Path) -> bool {
+    fs::metadata(database).is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn note_key_id(folder: &Path, key: &StationKey) -> Result<(), StoreError> {
