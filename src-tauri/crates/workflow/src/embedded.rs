@@ -10,11 +10,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::backend::{Backend, WorkflowInfo};
-use crate::execution::{Slot, State};
 use crate::failure::{ActivityError, Cancelled, ChildError};
 use crate::history::EventKind;
 use crate::options::{ActivityOptions, CancellationType, ChildOptions};
 use crate::scope::{Cancel, Operation};
+use crate::state::{Slot, State};
 use crate::time::Timestamp;
 
 #[derive(Clone)]

@@ -248,7 +248,7 @@ fn sorted_effects(effects: &EffectLog) -> Vec<String> {
 fn killed_after_each_append_it_resumes_without_a_second_effect() {
     let whole = EffectLog::default();
     let memory = Arc::new(MemoryStore::new());
-    let mortal = Mortal::new(memory.clone(), u64::MAX);
+    let mortal = Mortal::new(memory, u64::MAX);
     let done = run(mortal.clone(), None, &whole).expect("completes");
     assert_eq!(done, DONE);
     let appends = u64::MAX - mortal.left.load(Ordering::SeqCst);
