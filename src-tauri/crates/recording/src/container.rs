@@ -466,7 +466,7 @@ impl FrameWriter {
         let mut table = Vec::new();
         put_table(&mut table, &self.frames);
         self.frame((frame_kind::CLOSE, 0), (0, 0), 0, |out| {
-            out.extend_from_slice(&table)
+            out.extend_from_slice(&table);
         });
         let mut trailer = [0; TRAILER];
         trailer[..4].copy_from_slice(TRAILER_MAGIC);

@@ -102,9 +102,9 @@ pub(crate) fn encode(
     let mut before = Expected::default();
     for part in &meta.parts {
         put_varint(out, u64::from(part.len));
-        let flags = u8::from(part.counter.is_some()) * COUNTER
-            | u8::from(part.device_time.is_some()) * DEVICE
-            | u8::from(part.fitted.is_some()) * FITTED;
+        let flags = (u8::from(part.counter.is_some()) * COUNTER)
+            | (u8::from(part.device_time.is_some()) * DEVICE)
+            | (u8::from(part.fitted.is_some()) * FITTED);
         out.push(flags);
         put_signed(out, part.arrival.0.wrapping_sub(before.arrival));
         if let Some(counter) = part.counter {

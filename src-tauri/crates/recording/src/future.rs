@@ -49,7 +49,7 @@ fn rewrite(target: &Path, version: (u16, u16)) {
     document["of_version_2"] = json!({"any": "thing"});
     let bytes = serde_json::to_vec(&document).unwrap();
     header.frame((frame_kind::HEADER, 0), (0, 1), 0, |out| {
-        out.extend_from_slice(&bytes)
+        out.extend_from_slice(&bytes);
     });
     header.close();
     header.sync(&OsStorage, target).unwrap();
@@ -64,7 +64,7 @@ fn rewrite(target: &Path, version: (u16, u16)) {
         let mut buffer = Vec::new();
         // A frame of a kind that version 1 does not know.
         writer.frame((99, 3), (u64::MAX, 7), 0, |out| {
-            out.extend_from_slice(b"of version 2")
+            out.extend_from_slice(b"of version 2");
         });
         for frame in recording.frames(segment).unwrap().iter() {
             let (_, payload) = file.frame(frame.offset, frame.len, &mut buffer).unwrap();

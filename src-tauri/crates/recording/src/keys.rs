@@ -366,7 +366,7 @@ impl KeysFile {
 }
 
 /// Wraps the recording key anew (station replaced, recovery or site added) and replaces the keys
-/// file at once; no segment is touched.
+/// file at once; no segment is touched. Holders that are not on `ring` lose their copy.
 ///
 /// # Errors
 /// [`RecordingError::WrongKey`], storage errors; the old file stays valid when it fails.

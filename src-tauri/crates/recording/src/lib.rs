@@ -1,4 +1,13 @@
 //! Crash-safe encrypted journal, its reader, and the overview pyramid.
+//!
+//! A [`Recorder`] takes blocks as the device delivered them and writes self-contained frames into
+//! append-only segments; kill it or cut the power and at most the last second is gone. A
+//! [`Recording`] reads them back bit for bit, also while they are written. [`verify()`] names the
+//! first bad byte, [`repair()`] moves torn tails aside and rebuilds the caches.
+//!
+//! Time and randomness are passed in ([`Entropy`], [`ClockAnchor`], `now`), the disk is a trait
+//! ([`Storage`]); the feature `faults` has a simulated one that fails by seed.
+#![doc = include_str!("../FORMAT.md")]
 
 mod bits;
 mod catalog;

@@ -28,7 +28,7 @@ pub const MAX_PAYLOAD: usize = 48 << 20;
 pub const MAX_UNSYNCED_BYTES: usize = 128 << 20;
 
 /// Samples in a bin of the overview's first level. Sixteen keeps the overview near a tenth of the
-/// record, and any page above it decodes at most 32 samples a pixel.
+/// record, and no page decodes more than 16 samples or 8 bins a column.
 pub const OVERVIEW_BASE: u64 = 16;
 
 /// Each level's bins are this many of the level below.

@@ -8,7 +8,7 @@ use crate::pyramid::{self, bin_samples};
 use crate::read::is_text;
 use crate::reader::Recording;
 use crate::view::Envelopes;
-use signal::StreamIndex;
+use signal::{Samples, StreamIndex};
 use std::ops::Range;
 
 /// A block of the overview in one of its files.
@@ -39,15 +39,28 @@ impl Canvas {
         (offset / u128::from(self.range.end - self.range.start)) as usize
     }
 
-    /// Merges an extreme pair of samples `from..to` (within the range) of `row`.
+    /// Merges an extreme pair into some columns of `row`.
     fn put(&mut self, row: usize, columns: Range<usize>, low: f64, high: f64) {
         for at in row * self.columns + columns.start..row * self.columns + columns.end {
-            // The comparison is false for NaN, which marks a column without a sample.
-            if !(self.min[at] <= low) {
-                self.min[at] = low;
-            }
-            if !(self.max[at] >= high) {
-                self.max[at] = high;
+            // `min` and `max` take the number where the other is NaN, which marks an empty column.
+            self.min[at] = self.min[at].min(low);
+            self.max[at] = self.max[at].max(high);
+        }
+    }
+
+    /// Merges bins (rows of `len`), each into its columns. Bins without a number have low > high.
+    fn put_bins(
+        &mut self,
+        len: usize,
+        spans: &[(usize, Range<usize>)],
+        pair: impl Fn(usize) -> (f64, f64),
+    ) {
+        for row in 0..self.rows {
+            for (bin, columns) in spans {
+                let (low, high) = pair(row * len + bin);
+                if low <= high {
+                    self.put(row, columns.clone(), low, high);
+                }
             }
         }
     }
@@ -57,7 +70,7 @@ impl Recording {
     /// Min/max envelopes of `channels` over an index range in `columns` equal columns, unscaled.
     ///
     /// A column's envelope holds every sample of the column; drawn from the overview it may also
-    /// hold up to one bin (at most half a column) of its neighbours. Columns without a sample are
+    /// hold up to one bin (at most a column's width) of its neighbours. Columns without a sample are
     /// NaN. Where the overview is missing or behind, the samples themselves are used.
     ///
     /// # Errors
@@ -97,7 +110,7 @@ impl Recording {
         if !range.is_empty() && columns > 0 {
             let width = (range.end - range.start) / columns as u64;
             level = (1..=OVERVIEW_LEVELS as u8)
-                .rfind(|level| bin_samples(*level) * 2 <= width)
+                .rfind(|level| bin_samples(*level) <= width)
                 .unwrap_or(0);
             for run in self.runs(stream)? {
                 let part = run.first_index.max(range.start)..run.end_index.min(range.end);
@@ -181,15 +194,18 @@ impl Recording {
                 (from < to).then(|| (bin, canvas.column(from)..canvas.column(to - 1) + 1))
             })
             .collect();
-        for row in 0..canvas.rows {
-            for (bin, columns) in &spans {
-                let at = row * bins.bins + bin;
-                if let (Some(low), Some(high)) = (bins.min.as_f64(at), bins.max.as_f64(at))
-                    && low <= high
-                {
-                    canvas.put(row, columns.clone(), low, high);
-                }
+        match (&bins.min, &bins.max) {
+            (Samples::I32(low), Samples::I32(high)) => {
+                canvas.put_bins(bins.bins, &spans, |at| {
+                    (f64::from(low[at]), f64::from(high[at]))
+                });
             }
+            (Samples::F32(low), Samples::F32(high)) => {
+                canvas.put_bins(bins.bins, &spans, |at| {
+                    (f64::from(low[at]), f64::from(high[at]))
+                });
+            }
+            _ => return false,
         }
         true
     }

@@ -41,8 +41,9 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
+    /// First index; segments without a whole frame count as 0..0 and so stand first.
     pub(crate) fn first(&self) -> u64 {
-        self.runs.first().map_or(u64::MAX, |r| r.first_index)
+        self.runs.first().map_or(0, |r| r.first_index)
     }
 
     pub(crate) fn end(&self) -> u64 {
@@ -183,7 +184,7 @@ impl Recording {
             }
         }
         for list in &mut self.segments {
-            list.sort_by_key(|s| (s.first(), s.identity.number));
+            list.sort_by_key(|s| (s.first(), s.end(), s.identity.number));
         }
         self.gather_events();
         self.gather_runs();

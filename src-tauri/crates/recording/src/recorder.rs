@@ -154,7 +154,7 @@ impl Recorder {
         KeysFile::wrap(header.id, &key, ring, &mut *entropy)?.write(folder, &*storage)?;
         let mut file = FrameWriter::new(Identity::header(header.id), &key, &mut *entropy)?;
         file.frame((frame_kind::HEADER, 0), (0, 1), 0, |out| {
-            out.extend_from_slice(&document)
+            out.extend_from_slice(&document);
         });
         file.close();
         file.sync(&*storage, folder)?;
@@ -178,7 +178,8 @@ impl Recorder {
 
     /// Goes on with the recording in `folder` after a crash, a restart or its end (to annotate it).
     ///
-    /// Segments are never appended to; torn tails are moved into files of their own. Segments that
+    /// Only one recorder may write a folder: the caller holds the lock that sees to it. Segments are
+    /// never appended to; torn tails are moved into files of their own. Segments that
     /// the catalog did not know are drained as closed ones (`complete` says whether their writer
     /// closed them); a caller that keeps a ledger compares [`Recording::segments`] with it.
     ///

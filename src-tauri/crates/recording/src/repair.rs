@@ -206,7 +206,7 @@ fn rebuild_catalog(recording: &Recording, entropy: &mut dyn Entropy) -> Result<(
     for entry in recording.entries(|_| true)? {
         let bytes = serde_json::to_vec(&entry).map_err(|e| document::invalid("catalog", e))?;
         writer.frame((frame_kind::CATALOG, 0), (0, 1), 0, |out| {
-            out.extend_from_slice(&bytes)
+            out.extend_from_slice(&bytes);
         });
     }
     replace_caches(

@@ -1,7 +1,9 @@
 //! Flipped bits are found and named; files cut at any byte never panic.
 
 use crate::common::*;
-use recording::{Fault, FaultPlan, FaultyStorage, decode_frame_bytes, repair, verify};
+use recording::{
+    Fault, FaultPlan, FaultyStorage, Recorder, Recording, decode_frame_bytes, repair, verify,
+};
 use signal::{HostNanos, SampleType, SamplingRate, StreamIndex};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,4 +139,36 @@ fn arbitrary_bytes_are_refused() {
         let bytes: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
         let _ = decode_frame_bytes(&bytes);
     }
+}
+
+/// A power cut can leave a segment that is a head only; reading from the middle must not stumble.
+#[test]
+fn a_segment_without_frames_hides_nothing() {
+    let disk = small();
+    let whole = disk
+        .content(Path::new("/r/stream-000-00000000.nsj"))
+        .unwrap();
+    let entropy = Box::new(Seeded(6));
+    let mut recorder =
+        Recorder::resume(Path::new("/r"), &unlock(), disk.clone(), entropy, ANCHOR).unwrap();
+    let description = recorder.header().streams[0].clone();
+    recorder.append(&block(0, &description, 192, 64)).unwrap();
+    recorder.finish(HostNanos(4000 * MS)).unwrap();
+    let second = Path::new("/r/stream-000-00000001.nsj");
+    let head = disk.content(second).unwrap()[..128].to_vec();
+    disk.set_content(second, &head);
+    let recording = open(Path::new("/r"), disk.clone()).unwrap();
+    assert_eq!(recording.read(StreamIndex(0), 100..192).unwrap()[0].len, 92);
+    assert_eq!(
+        disk.content(Path::new("/r/stream-000-00000000.nsj")),
+        Some(whole)
+    );
+}
+
+#[test]
+fn readers_and_writers_go_between_threads() {
+    fn check<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    check::<Recorder>();
+    shared::<Recording>();
 }

@@ -74,7 +74,7 @@ fn killed_ten_times_at_most_a_second_is_gone_each_time() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let lives = Duration::from_millis(300 + random.next() % 1200);
+        let lives = Duration::from_millis(250 + random.next() % 1000);
         let begun = Instant::now();
         let (mut now, mut stored) = (0, 0);
         while begun.elapsed() < lives || now == 0 {
