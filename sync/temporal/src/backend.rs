@@ -12,7 +12,7 @@ use temporalio_common::{UntypedActivity, UntypedWorkflow};
 use temporalio_workflow::{TimerOptions, TimerResult, WorkflowCancellationToken, WorkflowContext};
 use workflow::backend::{Backend, WorkflowInfo};
 use workflow::{
-    ActivityError, ActivityOptions, Cancel, Cancelled, ChildError, ChildOptions, Operation,
+    ActivityError, ActivityOptions, Cancel, Cancelled, ChildError, ChildOptions, Operation, Parent,
     Timestamp,
 };
 
@@ -42,6 +42,7 @@ impl TemporalBackend {
     fn meta(&self) -> Meta {
         Meta {
             correlation_id: Some(self.info.correlation_id.clone()),
+            parent: None,
         }
     }
 }
@@ -182,7 +183,13 @@ impl Backend for TemporalBackend {
         let workflow_id = options.workflow_id.clone().unwrap_or_else(own_id);
         let token = WorkflowCancellationToken::new();
         let options = convert::child_options(&options, &workflow_id, token.clone());
-        let arguments = convert::arguments(&input, &self.meta());
+        let mut meta = self.meta();
+        meta.parent = Some(Parent {
+            workflow_id: self.info.workflow_id.clone(),
+            run_id: self.info.run_id.clone(),
+            seq,
+        });
+        let arguments = convert::arguments(&input, &meta);
         let (ctx, definition) = (self.ctx.clone(), UntypedWorkflow::new(workflow_type));
         begin(token, async move {
             let started = ctx

@@ -40,6 +40,7 @@ impl TemporalClient {
         let input = to_value("workflow input", input)?;
         let meta = Meta {
             correlation_id: options.correlation_id.clone(),
+            parent: None,
         };
         let started = self
             .client

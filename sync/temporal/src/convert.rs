@@ -13,7 +13,7 @@ use temporalio_workflow::{
     ChildWorkflowStartError, ParentClosePolicy, RetryPolicy, TimeoutType,
     WorkflowCancellationToken,
 };
-use workflow::{ActivityError, CancellationType, ChildError, Failure, TimeoutKind};
+use workflow::{ActivityError, CancellationType, ChildError, Failure, Parent, TimeoutKind};
 
 use crate::limits;
 
@@ -21,6 +21,9 @@ use crate::limits;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) correlation_id: Option<String>,
+    /// Set for children that our own code started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Parent>,
 }
 
 /// A JSON payload, encoded as every Temporal SDK does by default.

@@ -95,7 +95,7 @@ async fn run(
         correlation_id: meta
             .correlation_id
             .unwrap_or_else(|| ctx.workflow_id().to_owned()),
-        parent: None,
+        parent: meta.parent,
     };
     let (context, driver) = Driver::new(Rc::new(TemporalBackend::new(ctx.clone(), info)));
     let Some(mut code) = registry.start_workflow(&workflow_type, context, argument) else {

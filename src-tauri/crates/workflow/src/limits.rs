@@ -40,3 +40,7 @@ pub const HISTORY_WARN_EVENTS: u64 = 10_240;
 /// How long a stopping engine waits for its activities to give way before it breaks them off.
 /// Sealing a recording's open segments takes well under a second.
 pub const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// Times that a request is put to a run which ends before it answers. A run ends so when it was
+/// just being put away or when another engine took the workflow over; both pass in one or two.
+pub const ASK_ATTEMPTS: usize = 32;

@@ -205,7 +205,7 @@ pub enum ParentClosePolicy {
 }
 
 /// Options of a child workflow.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChildOptions {
     /// The child's id; made from the parent's id and a sequence number when `None`.
@@ -213,8 +213,18 @@ pub struct ChildOptions {
     pub workflow_id: Option<String>,
     /// What happens to the child when its parent closes.
     pub parent_close: ParentClosePolicy,
-    /// What cancelling the child means to the parent.
+    /// What cancelling the child means to the parent; by Temporal's default it waits.
     pub cancellation: CancellationType,
+}
+
+impl Default for ChildOptions {
+    fn default() -> Self {
+        Self {
+            workflow_id: None,
+            parent_close: ParentClosePolicy::default(),
+            cancellation: CancellationType::WaitCompleted,
+        }
+    }
 }
 
 #[cfg(test)]

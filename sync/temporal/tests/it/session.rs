@@ -24,6 +24,7 @@ pub(crate) struct Outcome {
     pub(crate) patched: bool,
     pub(crate) report: String,
     pub(crate) correlation: String,
+    /// What the child returned.
     pub(crate) child: String,
 }
 
@@ -85,7 +86,11 @@ impl Workflow for Analysis {
 
     async fn run(ctx: Context, of: String) -> Result<String, WorkflowError> {
         ctx.timer(Duration::from_millis(50)).await?;
-        Ok(format!("analysed {of}"))
+        // The number of the operation depends on how often the monitor came to check.
+        let known = ctx.info().parent.as_ref().is_some_and(|parent| {
+            ctx.workflow_id() == format!("{}/{}", parent.workflow_id, parent.seq)
+        });
+        Ok(format!("analysed {of}, parent known: {known}"))
     }
 }
 

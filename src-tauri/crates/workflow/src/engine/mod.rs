@@ -253,7 +253,7 @@ impl Engine {
         workflow_id: &str,
         make: impl Fn(Reply<T>) -> Input,
     ) -> Result<T, EngineError> {
-        loop {
+        for _ in 0..limits::ASK_ATTEMPTS {
             let (reply, answer) = oneshot::channel();
             let command = Command::To {
                 workflow_id: workflow_id.to_owned(),
@@ -269,6 +269,7 @@ impl Engine {
                 return answer;
             }
         }
+        Err(EngineError::Unanswered(workflow_id.to_owned()))
     }
 }
 
@@ -293,7 +294,7 @@ async fn ask_locally<T>(
     workflow_id: &str,
     make: impl Fn(Reply<T>) -> Input,
 ) -> Result<T, EngineError> {
-    loop {
+    for _ in 0..limits::ASK_ATTEMPTS {
         if shared.is_stopping() {
             return Err(EngineError::Stopped);
         }
@@ -306,4 +307,5 @@ async fn ask_locally<T>(
         }
         tokio::task::yield_now().await;
     }
+    Err(EngineError::Unanswered(workflow_id.to_owned()))
 }

@@ -138,6 +138,10 @@ impl Run {
 
     /// The next input, or `None` when something is due by time.
     async fn next_input(&mut self) -> Result<Option<Input>, Evicted> {
+        if self.shared.is_stopping() {
+            self.wind_down().await?;
+            return Err(Evicted);
+        }
         if let Ok(input) = self.inputs.try_recv() {
             return Ok(Some(input));
         }

@@ -52,13 +52,16 @@ impl Shared {
             .insert(workflow_id.to_owned(), sender.clone());
         self.live.set(self.live.get() + 1);
         let run = Run::new(workflow_id.to_owned(), self.clone(), inputs, sender.clone());
-        let shared = self.clone();
-        let id = workflow_id.to_owned();
+        let ending = Ending {
+            shared: self.clone(),
+            workflow_id: workflow_id.to_owned(),
+        };
         let mut tasks = self.tasks.borrow_mut();
         while tasks.try_join_next().is_some() {}
         tasks.spawn_local(async move {
+            // Dropped with the task, even one that panics or is broken off.
+            let _ending = ending;
             run.main().await;
-            shared.forget(&id);
         });
         sender
     }
@@ -73,6 +76,18 @@ impl Shared {
         if self.live.get() == 0 {
             self.all_ended.notify_one();
         }
+    }
+}
+
+/// Takes a run off the list when its task ends.
+struct Ending {
+    shared: Rc<Shared>,
+    workflow_id: String,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.shared.forget(&self.workflow_id);
     }
 }
 

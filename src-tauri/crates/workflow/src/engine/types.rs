@@ -104,6 +104,10 @@ pub enum EngineError {
         #[source]
         source: serde_json::Error,
     },
+    /// The run kept ending before it answered: another engine fights for the workflow, or a fault
+    /// in this one.
+    #[error("workflow '{0}' does not answer")]
+    Unanswered(String),
     /// The engine has stopped.
     #[error("the workflow engine has stopped")]
     Stopped,
