@@ -13,8 +13,8 @@ const TILE: usize = 64;
 
 type Lanes = [f64; LANES];
 
-/// A causal filter over some rows of a block, with its state (transposed direct form II, the
-/// order of operations of SciPy's `sosfilt`).
+/// A causal filter over some rows of a block, with its state (transposed direct form II, as SciPy's
+/// `sosfilt`).
 ///
 /// Cutting a run of samples into other blocks changes no output bit, nor does the processor: no
 /// fused multiply-add is used. A channel that is fed an infinity or NaN gives NaN at most until
@@ -193,7 +193,8 @@ fn apply(section: &Section, state: &mut [Lanes; 2], tile: &mut [Lanes]) {
         for lane in 0..LANES {
             let input = values[lane];
             let output = b0 * input + first[lane];
-            first[lane] = b1 * input - a1 * output + second[lane];
+            // Summed in this order, the way from one output to the next is an addition shorter.
+            first[lane] = (b1 * input + second[lane]) - a1 * output;
             second[lane] = b2 * input - a2 * output;
             values[lane] = output;
         }
