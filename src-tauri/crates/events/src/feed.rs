@@ -94,7 +94,7 @@ impl Feed {
     /// The next wanted event; waits for it.
     pub(crate) async fn next(&mut self) -> Result<Delivered, LogError> {
         loop {
-            if let Some(delivered) = self.from_batch() {
+            if let Some(delivered) = self.take_from_batch() {
                 return Ok(delivered);
             }
             if self.behind {
@@ -111,7 +111,7 @@ impl Feed {
         end: Position,
     ) -> Result<Option<Delivered>, LogError> {
         loop {
-            if let Some(delivered) = self.from_batch() {
+            if let Some(delivered) = self.take_from_batch() {
                 return Ok((delivered.position <= end).then_some(delivered));
             }
             if self.position >= end {
@@ -121,7 +121,7 @@ impl Feed {
         }
     }
 
-    fn from_batch(&mut self) -> Option<Delivered> {
+    fn take_from_batch(&mut self) -> Option<Delivered> {
         while let Some(recorded) = self.batch.get(self.next_in_batch) {
             let index = self.next_in_batch;
             self.next_in_batch += 1;

@@ -227,6 +227,12 @@ payloads! {
         training: bool,
     }
 
+    /// Nobody has answered on a patient's consent yet.
+    "patient.consent_open" => ConsentOpen {
+        /// Opaque id.
+        patient_id: Uuid,
+    }
+
     /// A session has begun.
     "session.started" => SessionStarted {
         /// Opaque id.

@@ -5,7 +5,7 @@
 //! sizes beyond [`crate::limits`]. Object members are ordered by the UTF-16 code units of their
 //! names (RFC 8785 section 3.2.3); numbers are written as ECMAScript writes them (3.2.2.3).
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Number, Value};
@@ -14,7 +14,7 @@ use crate::limits::{MAX_PAYLOAD_BYTES, MAX_PAYLOAD_DEPTH, MAX_SAFE_INTEGER};
 
 /// A JSON text in canonical form. It serialises as a string that holds that very text.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct CanonicalJson(String);
+pub struct CanonicalJson(Arc<str>);
 
 /// Why a value has no canonical form, or a text is not in it.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ impl CanonicalJson {
         if out.len() > MAX_PAYLOAD_BYTES {
             return Err(CanonicalError::TooLong(out.len()));
         }
-        Ok(Self(out))
+        Ok(Self(out.into()))
     }
 
     /// Takes a text that must already be canonical, byte for byte.
@@ -55,7 +55,7 @@ impl CanonicalJson {
         }
         let value = serde_json::from_str(text).map_err(CanonicalError::Parse)?;
         let canonical = Self::from_value(&value)?;
-        if canonical.0 == text {
+        if canonical.as_str() == text {
             Ok(canonical)
         } else {
             Err(CanonicalError::NotCanonical)
@@ -64,13 +64,18 @@ impl CanonicalJson {
 
     /// Takes a text as it stands, to be judged by [`crate::Entry::check`]: for what was read from
     /// a store, where a changed text must be reported and not hidden behind a read error.
-    pub fn unchecked(text: String) -> Self {
-        Self(text)
+    pub fn unchecked(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The text, shared: clones of it cost nothing.
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 
     /// The value it spells.

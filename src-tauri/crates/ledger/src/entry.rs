@@ -111,12 +111,23 @@ pub enum EntryFault {
 impl Entry {
     /// Gives a draft its place: `sequence` entries stand before it, the last with hash `previous`.
     pub fn seal(draft: Draft, sequence: u64, previous: Digest) -> Result<Self, EntryFault> {
+        Ok(Self::seal_with_leaf(draft, sequence, previous)?.0)
+    }
+
+    /// The same, with the hash of its Merkle leaf, for one encoding in place of two.
+    pub fn seal_with_leaf(
+        draft: Draft,
+        sequence: u64,
+        previous: Digest,
+    ) -> Result<(Self, Digest), EntryFault> {
+        draft.check()?;
         let Draft {
             kind,
             time_ns,
             actor,
             payload,
         } = draft;
+        let hash = Digest::ZERO;
         let mut entry = Self {
             sequence,
             kind,
@@ -124,11 +135,11 @@ impl Entry {
             actor,
             payload,
             previous,
-            hash: Digest::ZERO,
+            hash,
         };
-        check_form(&entry.kind, &entry.actor)?;
-        entry.hash = Digest::of(&[&entry.encode()]);
-        Ok(entry)
+        let encoded = entry.encode();
+        entry.hash = Digest::of(&[&encoded]);
+        Ok((entry, merkle::leaf_hash(&encoded)))
     }
 
     /// The bytes that are hashed. Every field of variable length is preceded by its length, so that

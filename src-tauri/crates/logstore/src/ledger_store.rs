@@ -202,7 +202,7 @@ impl LogStore {
                     page.iter().for_each(|entry| verifier.push(entry));
                 }
                 Ok(_) | Err(LogStoreError::Corrupt { .. }) => {
-                    self.push_singly(&mut verifier, next..end).await?
+                    self.push_singly(&mut verifier, next..end).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -335,7 +335,7 @@ fn entry_of(row: &SqliteRow) -> Result<Entry, LogStoreError> {
         kind: row.try_get(1).map_err(unreadable)?,
         time_ns: row.try_get(2).map_err(unreadable)?,
         actor: row.try_get(3).map_err(unreadable)?,
-        payload: CanonicalJson::unchecked(row.try_get(4).map_err(unreadable)?),
+        payload: CanonicalJson::unchecked(row.try_get::<String, _>(4).map_err(unreadable)?),
         previous: digest(5)?,
         hash: digest(6)?,
     })

@@ -20,9 +20,9 @@ pub const INSERT_ROWS: usize = 64;
 /// Read connections: engine requests, consumers that catch up, and a replay at the same time.
 pub const READERS: u32 = 4;
 
-/// Largest group that is written as one script. Each size has a text, and prepared statements, of
-/// its own; beyond, the ways to the connection's thread are shared by enough units.
-pub const SCRIPT_EVENTS: usize = 8;
+/// Events of the largest group that is written as one script. Each size has a text, and prepared
+/// statements of some tens of kilobytes, of its own; all of them together stay below 4 MiB.
+pub const SCRIPT_EVENTS: usize = 64;
 
 /// Prepared statements kept by a connection.
 pub const STATEMENT_CACHE: usize = 256;

@@ -1,5 +1,7 @@
 //! A unit of work: what is committed together or not at all.
 
+use std::sync::Arc;
+
 use events::{ParkedEvent, Position, SystemEvent};
 use ledger::Draft;
 use workflow::{Heartbeat, HistoryEvent};
@@ -111,7 +113,7 @@ pub struct OutboxItem {
 #[derive(Debug, Clone)]
 pub(crate) struct PreparedEvent {
     pub(crate) event: SystemEvent,
-    pub(crate) data: String,
+    pub(crate) data: Arc<str>,
     pub(crate) entry: Option<Draft>,
 }
 
@@ -216,7 +218,11 @@ impl UnitOfWork {
             } else {
                 None
             };
-            events.push(PreparedEvent { event, data, entry });
+            events.push(PreparedEvent {
+                event,
+                data: data.into(),
+                entry,
+            });
         }
         let drafts = events
             .iter()

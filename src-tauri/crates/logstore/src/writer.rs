@@ -105,7 +105,7 @@ struct Additions {
     events: Vec<(usize, usize, Position)>,
     entries: Vec<Entry>,
     nodes: Vec<(NodeId, Digest)>,
-    announcement: Option<(Position, SystemEvent, String)>,
+    announcement: Option<(Position, SystemEvent, Arc<str>)>,
 }
 
 impl Writer {
@@ -312,9 +312,11 @@ impl Writer {
             drafts.extend(unit.entries.iter().cloned());
             for draft in drafts {
                 // The form was checked when the unit was prepared; a draft cannot fail here.
-                if let Ok(entry) = Entry::seal(draft, ends.tree.size(), ends.last_hash) {
+                if let Ok((entry, leaf)) =
+                    Entry::seal_with_leaf(draft, ends.tree.size(), ends.last_hash)
+                {
                     ends.last_hash = entry.hash;
-                    ends.tree.push_with(entry.leaf_hash(), |id, hash| {
+                    ends.tree.push_with(leaf, |id, hash| {
                         if id.level >= NODE_LEVEL {
                             nodes.push((id, hash));
                         }
@@ -339,7 +341,7 @@ impl Writer {
         &self,
         entries: &[Entry],
         ends: &mut Ends,
-    ) -> Option<(Position, SystemEvent, String)> {
+    ) -> Option<(Position, SystemEvent, Arc<str>)> {
         let first = entries.first()?;
         let data = serde_json::to_value(LedgerEventRecorded {
             first_sequence: first.sequence,
@@ -361,7 +363,7 @@ impl Writer {
             causation_id: None,
             data,
         };
-        let text = event.data.to_string();
+        let text = event.data.to_string().into();
         Some((Position(ends.position), event, text))
     }
 
@@ -409,7 +411,7 @@ impl Writer {
         }
         let now = self.clock.now().as_nanos();
         OUTBOX.script(&mut script, &outbox_rows(group), |to, item| {
-            bind_outbox(to, item, now)
+            bind_outbox(to, item, now);
         });
         script.text.push_str("COMMIT");
         script.run(&mut self.connection).await
@@ -478,16 +480,16 @@ fn take(
     }
 }
 
-type EventRow<'a> = (Position, &'a SystemEvent, &'a str);
+type EventRow<'a> = (Position, &'a SystemEvent, &'a Arc<str>);
 
 fn event_rows<'a>(group: &'a [Waiting], additions: &'a Additions) -> Vec<EventRow<'a>> {
     let prepared = additions.events.iter().map(|&(unit, event, position)| {
         let PreparedEvent { event, data, .. } = &group[unit].unit.events[event];
-        (position, event, data.as_str())
+        (position, event, data)
     });
     let announcement = additions.announcement.iter();
     prepared
-        .chain(announcement.map(|(p, event, data)| (*p, event, data.as_str())))
+        .chain(announcement.map(|(p, event, data)| (*p, event, data)))
         .collect()
 }
 
@@ -505,7 +507,7 @@ fn bind_event(to: &mut Arguments, (position, event, data): &EventRow<'_>) {
         .add(i64::from(event.schema_version))
         .add(event.correlation_id.as_bytes().to_vec())
         .add(event.causation_id.map(|id| id.as_bytes().to_vec()))
-        .add(*data);
+        .add(Arc::clone(data));
 }
 
 fn bind_entry(to: &mut Arguments, entry: &Entry) {
@@ -513,7 +515,7 @@ fn bind_entry(to: &mut Arguments, entry: &Entry) {
         .add(entry.kind.as_str())
         .add(entry.time_ns)
         .add(entry.actor.as_str())
-        .add(entry.payload.as_str())
+        .add(entry.payload.shared())
         .add(entry.previous.0.to_vec())
         .add(entry.hash.0.to_vec());
 }

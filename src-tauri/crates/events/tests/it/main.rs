@@ -1,4 +1,5 @@
 //! Integration tests of the event bus.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bus;
 mod schemas;

@@ -1,4 +1,5 @@
 //! The ledger against its specifications, a naive reference, and whoever changes a byte.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod canonical;
 mod golden;

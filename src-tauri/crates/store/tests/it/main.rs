@@ -1,4 +1,5 @@
 //! The store as its owner sees it, and everything that can go wrong with its file.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backup;
 mod crash;

@@ -235,7 +235,7 @@ async fn every_attempt_to_sign_in_becomes_an_entry() {
         [insert_user(&user, "a long enough password", &mut rng(1)).unwrap()],
     )
     .await;
-    assert_eq!(store.users().await.unwrap(), [user.clone()]);
+    assert_eq!(store.users().await.unwrap(), std::slice::from_ref(&user));
 
     let accepted = store
         .sign_in("clinician", "a long enough password")
