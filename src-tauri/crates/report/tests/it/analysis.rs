@@ -213,6 +213,11 @@ fn an_excerpt_shows_input_1_minus_input_2() {
     let folder = tempfile::tempdir().unwrap();
     let recording = record(&folder.path().join("r"));
     let analysis = analyse(&recording, &AnalysisOptions::default()).unwrap();
+    let content = report::ReportContent {
+        analysis: analysis.clone(),
+        ..crate::content::content()
+    };
+    crate::pdf::keep("analysed.pdf", &report::render_pdf(&content).unwrap());
     let page = &analysis.excerpts[0];
     let trace = page
         .traces

@@ -32,7 +32,7 @@ fn text_of(pdf: &[u8]) -> Option<String> {
 }
 
 /// Keeps a file to look at where a folder for that is named.
-fn keep(name: &str, bytes: &[u8]) {
+pub(crate) fn keep(name: &str, bytes: &[u8]) {
     if let Some(folder) = std::env::var_os("NEURASCALE_KEEP_REPORTS") {
         std::fs::write(Path::new(&folder).join(name), bytes).unwrap();
     }
