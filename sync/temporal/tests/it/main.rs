@@ -1,6 +1,7 @@
 //! A session in skeleton runs on the embedded engine and on a real Temporal development server:
 //! the same code, the same outcome.
 
+mod errors;
 mod server;
 mod session;
 
@@ -92,6 +93,20 @@ async fn on_the_embedded_engine(id: &str, input: &SessionInput) -> Seen {
     }
 }
 
+async fn errors_on_the_embedded_engine() -> Vec<String> {
+    let mut registry = workflow::Registry::new();
+    errors::register(&mut registry);
+    let config = EngineConfig::new(Arc::new(MemoryStore::new()), registry);
+    let engine = Engine::start(config).expect("an engine");
+    engine
+        .start_workflow::<errors::Errors>(StartOptions::id("e"), &())
+        .await
+        .expect("starts");
+    let seen = engine.result("e").await.expect("completes");
+    engine.stop().await;
+    seen
+}
+
 async fn on_the_cluster(
     client: &TemporalClient,
     calls: &Calls,
@@ -141,7 +156,9 @@ fn the_same_code_has_the_same_outcome_on_both_engines() {
     runtime().block_on(async {
         let calls = Calls::default();
         let config = TemporalConfig::new(server.target(), QUEUE);
-        let mut worker = TemporalWorker::connect(&config, &registry(&calls))
+        let mut all = registry(&calls);
+        errors::register(&mut all);
+        let mut worker = TemporalWorker::connect(&config, &all)
             .await
             .expect("a worker");
         let stop = worker.stopper();
@@ -156,6 +173,14 @@ fn the_same_code_has_the_same_outcome_on_both_engines() {
                     Err(kind) => assert_eq!(kind, "NoConsent"),
                 }
             }
+            let embedded = errors_on_the_embedded_engine().await;
+            let options = StartOptions::id("errors");
+            client
+                .start_workflow::<errors::Errors>(options, &())
+                .await
+                .expect("starts");
+            let cluster: Vec<String> = client.result("errors").await.expect("completes");
+            assert_eq!(embedded, cluster);
             // Cancelled from outside: the code cleans up and gives way.
             let (id, input) = ("cancelled", &inputs()[0].1);
             client
