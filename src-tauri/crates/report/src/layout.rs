@@ -94,8 +94,10 @@ pub(crate) fn lay_out(content: &ReportContent, fonts: &Fonts) -> Pages {
         layout.paragraph(&institution, 9.0, false, GREY);
     }
     layout.heading(&compose::title(content), 1, 17.0);
-    for block in compose::compose(content) {
-        layout.block(&block);
+    let blocks = compose::compose(content);
+    for (n, block) in blocks.iter().enumerate() {
+        layout.keep_together(&blocks[n..]);
+        layout.block(block);
     }
     layout.furniture(content);
     layout.out
@@ -133,6 +135,39 @@ impl Layout<'_> {
         if self.y + height > self.bottom() && self.y > top + 1.0 {
             self.out.pages.push(Vec::new());
             self.y = top;
+        }
+    }
+
+    /// Begins a page where the heading and paragraphs that come next would part from the picture
+    /// that they introduce, or from the beginning of their table.
+    fn keep_together(&mut self, blocks: &[Block]) {
+        let mut height = 0.0;
+        for block in blocks {
+            height += match block {
+                Block::Heading(_) => 24.0,
+                Block::Paragraph { text, bold } => {
+                    let lines = self
+                        .fonts
+                        .face(*bold)
+                        .wrap(text, BODY_PT, self.width())
+                        .len();
+                    lines as f32 * BODY_PT * LEADING + 4.0
+                }
+                Block::Figure(picture) => {
+                    let scale = (self.width() / picture.width).min(1.0);
+                    height += picture.height * scale + 8.0;
+                    break;
+                }
+                Block::Table(_) => TABLE_PT * 5.0,
+                Block::Facts(_) | Block::Signature(_) => 30.0,
+            };
+            if !matches!(block, Block::Heading(_) | Block::Paragraph { .. }) {
+                break;
+            }
+        }
+        let page = self.bottom() - MARGIN_PT - HEAD_PT;
+        if height < page {
+            self.room(height);
         }
     }
 
