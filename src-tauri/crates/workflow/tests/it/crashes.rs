@@ -477,3 +477,36 @@ fn a_locked_store_delays_a_workflow_and_does_not_fail_it() {
         assert_eq!(effects.attempts(), 5);
     });
 }
+
+#[test]
+fn a_clock_set_back_does_not_stretch_a_timer() {
+    crate::common::simulate(|| async {
+        let mut registry = Registry::new();
+        registry.workflow_named("waits", |ctx: Context, (): ()| async move {
+            ctx.timer(seconds(10)).await?;
+            ctx.timer(seconds(10)).await?;
+            Ok::<_, WorkflowError>(())
+        });
+        let store = Arc::new(MemoryStore::new());
+        let begun = tokio::time::Instant::now();
+        let first = engine_on(store.clone(), registry.clone());
+        first
+            .start_named("waits", StartOptions::id("w"), json!(null))
+            .await
+            .expect("starts");
+        tokio::time::sleep(seconds(14)).await;
+        first.stop().await;
+        let set_back =
+            workflow::SystemClock::starting_at(crate::common::DAWN.earlier(seconds(3600)));
+        let config = config(store.clone(), registry).with_clock(Arc::new(set_back));
+        let (second, driver) = Engine::local(config).expect("an engine");
+        tokio::task::spawn_local(driver);
+        second.resume_all().await.expect("resumes");
+        second.result::<()>("w").await.expect("completes");
+        // The last event before the stop is from second 10, and the stopped time counts for
+        // nothing: no clock that can be trusted tells how long it was.
+        assert!(begun.elapsed() <= seconds(25), "{:?}", begun.elapsed());
+        let history = store.load("w", 0).await.expect("has a history");
+        assert!(history.windows(2).all(|pair| pair[0].time <= pair[1].time));
+    });
+}

@@ -41,6 +41,7 @@ fn a_step_takes_less_than_its_bound() {
     });
     runtime.block_on(async {
         let config = EngineConfig::new(Arc::new(MemoryStore::new()), registry);
+        let replayer = workflow::Replayer::new(config.registry.clone());
         let engine = Engine::start(config).expect("an engine");
         engine
             .start_named("steps", StartOptions::id("w"), json!(null))
@@ -50,6 +51,9 @@ fn a_step_takes_less_than_its_bound() {
         let history = engine.history("w").await.expect("has a history");
         assert_eq!(history.len(), 2 + 3 * STEPS);
         engine.stop().await;
+        let begun = Instant::now();
+        replayer.replay("w", &history).expect("replays");
+        eprintln!("replay of {} events: {:?}", history.len(), begun.elapsed());
     });
     let times = times.lock().expect("not poisoned");
     let mut steps: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
