@@ -45,5 +45,5 @@ pub use session::{
 };
 pub use system::{
     BackupCreate, BackupCreateReply, Doctor, DoctorReply, EngineStatus, EngineStatusReply,
-    EngineStop, Finding, FindingLevel, Nothing,
+    EngineStop, Finding, FindingLevel, Nothing, RecoveryCode, RecoveryCodeReply,
 };

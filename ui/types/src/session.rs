@@ -234,4 +234,7 @@ pub struct SessionView {
     pub exports: Vec<String>,
     /// Hours the disk lasts at the present rate.
     pub disk_hours_left: Option<f64>,
+    /// Up to when everything is safe on the disk, RFC 3339, while it records.
+    #[serde(default)]
+    pub stored_until: Option<String>,
 }

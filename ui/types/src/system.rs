@@ -35,6 +35,18 @@ pub struct EngineStatusReply {
     pub resident_bytes: u64,
 }
 
+/// Asks for the recovery code of a station key that was made at this start. It is given once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct RecoveryCode {}
+call!(RecoveryCode, "key.recovery_code", RecoveryCodeReply);
+
+/// The recovery code.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecoveryCodeReply {
+    /// Groups of letters and digits; `None` when it was given already or the key is older.
+    pub code: Option<String>,
+}
+
 /// Stops the engine cleanly. Refused while a session runs unless `force` is set; a running session
 /// is then interrupted whole and goes on at the next start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

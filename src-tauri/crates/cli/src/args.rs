@@ -396,6 +396,9 @@ pub(crate) enum EngineCommand {
     },
     /// Show how the engine is.
     Status,
+    /// Show the recovery code of a station key that was just made: print it and lock it away. It
+    /// is shown once.
+    RecoveryCode,
 }
 
 /// Planned length as typed.

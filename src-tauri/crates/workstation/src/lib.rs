@@ -1,1 +1,59 @@
-//! Composition root and facade: the only place that wires rooms.
+//! The composition root: the only place that wires rooms, and the façade over all of them.
+//!
+//! [`Workstation`] is everything a window, a command line or a service can ask for. It knows none
+//! of them: the engine process puts it behind a socket. Data flow as in the README: the device's
+//! thread forks each block to the recorder's queue before anything else sees it; the journal's
+//! closed segments and every step become events, and events become ledger entries, in one
+//! transaction; the workflow engine keeps its history in the same store.
+
+mod activities;
+mod collect;
+mod config;
+mod devices;
+mod disk;
+mod display;
+mod doctor;
+mod documents;
+mod emergency;
+mod engine_room;
+mod error;
+mod evidence;
+mod facade;
+pub mod limits;
+mod live;
+mod notary;
+mod patients;
+mod prepare;
+mod recorder;
+mod records;
+mod report_content;
+mod seal;
+mod sessions;
+mod times;
+mod watching;
+
+pub use config::Config;
+pub use devices::{Discovery, Probe};
+pub use display::{DisplayItem, EnvelopeColumns};
+pub use doctor::{Finding, Level};
+pub use documents::{ExportRequest, MadeExport, MadeReport};
+pub use emergency::EmergencyReport;
+pub use error::{Error, ErrorKind, Result};
+pub use evidence::{LedgerCheck, RecordingCheck, WorkflowHistory};
+pub use facade::Workstation;
+pub use records::{CalibratedChannel, Checks, PatientRecord, SessionRecord};
+pub use sessions::{
+    ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,
+};
+pub use times::rfc3339;
+
+/// The rooms whose types this façade speaks in.
+pub mod rooms {
+    pub use clinic;
+    pub use contract;
+    pub use events;
+    pub use ledger;
+    pub use recording;
+    pub use signal;
+    pub use workflow;
+}

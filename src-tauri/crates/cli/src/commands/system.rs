@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use ui_types::{
     ApiError, BackupCreate, Doctor, EngineStatus, EngineStatusReply, EngineStop, ErrorCode,
-    FindingLevel,
+    FindingLevel, RecoveryCode,
 };
 
 pub(super) async fn engine(
@@ -28,6 +28,13 @@ pub(super) async fn engine(
             context
                 .output
                 .result(&reply, |_, out| out.push_str("The engine stops.\n"));
+        }
+        EngineCommand::RecoveryCode => {
+            let reply = context.client().await?.call(&RecoveryCode {}).await?;
+            context.output.result(&reply, |reply, out| match &reply.code {
+                Some(code) => field(out, "recovery code", code),
+                None => out.push_str("The recovery code was shown before, or the key is older.\n"),
+            });
         }
         EngineCommand::Status => {
             let client = Client::connect(&context.data_dir, &Start::Never).await?;

@@ -1,0 +1,153 @@
+//! Sessions.
+
+use super::recording::gap_view;
+use super::{id, wire, word};
+use crate::rpc::Calls;
+use crate::serve::Shared;
+use ui_types::{
+    ApiError, EmergencyStop, EmergencyStopReply, ErrorCode, ExportFormat, Nothing, PatientChoice,
+    SessionAnnotate, SessionAnnotateReply, SessionList, SessionListReply, SessionReassign,
+    SessionResume, SessionShow, SessionStart, SessionStartReply, SessionState, SessionStop,
+    SessionView, StepState, StepView, StreamProgress,
+};
+use workstation::rooms::clinic;
+use workstation::rooms::events::payloads::StopSource;
+use workstation::rooms::signal::UtcNanos;
+use workstation::{ExportKind, NewSession, SessionStatus, rfc3339};
+
+pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
+    calls
+        .serve(|shared: Shared, call: SessionStart, _| async move {
+            let new = new_session(call)?;
+            let id = shared.workstation.start_session(new).await.map_err(wire)?;
+            Ok(SessionStartReply { id: id.to_string() })
+        })
+        .serve(|shared: Shared, call: SessionStop, _| async move {
+            let stopped = shared.workstation.stop_session(id("session", &call.id)?).await;
+            stopped.map_err(wire).map(|()| Nothing {})
+        })
+        .serve(|shared: Shared, call: SessionResume, _| async move {
+            let resumed = shared.workstation.resume_session(id("session", &call.id)?).await;
+            resumed.map_err(wire).map(|()| Nothing {})
+        })
+        .serve(|shared: Shared, call: SessionReassign, _| async move {
+            let (session, patient) = (id("session", &call.id)?, id("patient", &call.patient)?);
+            let given = shared.workstation.reassign(session, patient, &call.reason).await;
+            given.map_err(wire).map(|()| Nothing {})
+        })
+        .serve(|shared: Shared, call: SessionAnnotate, _| async move {
+            let session = id("session", &call.id)?;
+            let onset = call.onset_utc_ns.map(UtcNanos);
+            let annotation = shared.workstation.annotate(session, &call.text, call.code, onset);
+            Ok(SessionAnnotateReply { annotation: annotation.map_err(wire)?.0 })
+        })
+        .serve(|shared: Shared, call: EmergencyStop, _| async move {
+            let only = call.id.as_deref().map(|text| id("session", text)).transpose()?;
+            let report = shared.workstation.emergency_stop(only, StopSource::CommandLine);
+            Ok(EmergencyStopReply {
+                devices: u32::try_from(report.sessions.len()).unwrap_or(u32::MAX),
+                failed: report.failed,
+                took_ms: report.took_us as f64 / 1e3,
+            })
+        })
+        .serve(|shared: Shared, _: SessionList, _| async move {
+            let sessions = shared.workstation.sessions().await.map_err(wire)?;
+            Ok(SessionListReply { sessions: sessions.into_iter().map(view).collect() })
+        })
+        .serve(|shared: Shared, call: SessionShow, _| async move {
+            let session = shared.workstation.session(id("session", &call.id)?).await;
+            session.map_err(wire).map(view)
+        })
+}
+
+fn new_session(call: SessionStart) -> Result<NewSession, ApiError> {
+    let invalid = |text: &str| ApiError::new(ErrorCode::Invalid, text, "");
+    let duration_ms = match call.duration_s {
+        None => None,
+        // A thousandth of a second to ten years.
+        Some(s) if s.is_finite() && (1e-3..=3.2e8).contains(&s) => Some((s * 1e3).round() as u64),
+        Some(_) => return Err(invalid("the duration is not a sensible number of seconds")),
+    };
+    Ok(NewSession {
+        patient: match call.patient {
+            PatientChoice::Id(text) => {
+                workstation::PatientChoice::Registered(id("patient", &text)?)
+            }
+            PatientChoice::Training => workstation::PatientChoice::Training,
+            PatientChoice::Temporary => workstation::PatientChoice::Temporary,
+        },
+        device: call.device,
+        settings: call.settings,
+        protocol: call.protocol,
+        duration_ms,
+        unlimited: call.unlimited,
+        start_now: call.start_now,
+        export: call.export.map(export_kind),
+    })
+}
+
+pub(super) const fn export_kind(format: ExportFormat) -> ExportKind {
+    match format {
+        ExportFormat::Edf => ExportKind::Continuous,
+        ExportFormat::EdfDiscontinuous => ExportKind::Discontinuous,
+    }
+}
+
+fn view(status: SessionStatus) -> SessionView {
+    let record = status.record;
+    let names: Vec<String> = status.streams.iter().map(|stream| stream.name.clone()).collect();
+    SessionView {
+        id: record.id.to_string(),
+        patient: record.patient.to_string(),
+        state: match status.state {
+            workstation::SessionState::Running => SessionState::Running,
+            workstation::SessionState::Interrupted => SessionState::Interrupted,
+            workstation::SessionState::Completed => SessionState::Completed,
+            workstation::SessionState::Failed => SessionState::Failed,
+        },
+        protocol: record.protocol,
+        device: record.device,
+        provenance: match word(&record.device_class).as_str() {
+            "medical" | "research" => "live".to_owned(),
+            other => other.to_owned(),
+        },
+        started: rfc3339(record.started, record.zone),
+        duration_s: record.duration_ms.map(|ms| ms as f64 / 1e3),
+        recorded_s: status.recorded_s,
+        steps: status.progress.map(steps).unwrap_or_default(),
+        streams: status
+            .streams
+            .into_iter()
+            .map(|stream| StreamProgress {
+                name: stream.name,
+                samples: stream.samples,
+                rate_hz: stream.rate_hz,
+                drift_ppm: stream.drift_ppm,
+                gaps: stream.gaps,
+            })
+            .collect(),
+        gaps: status.gaps.iter().map(|gap| gap_view(gap, &names, record.zone)).collect(),
+        recording: status.recording_path.is_some().then(|| record.recording.to_string()),
+        recording_path: status.recording_path.map(|path| path.to_string_lossy().into_owned()),
+        report: record.report.map(|id| id.to_string()),
+        report_path: status.report_path.map(|path| path.to_string_lossy().into_owned()),
+        exports: record.exports,
+        disk_hours_left: status.disk_hours_left,
+        stored_until: status.stored_until.map(|time| rfc3339(time, record.zone)),
+    }
+}
+
+fn steps(progress: clinic::SessionProgress) -> Vec<StepView> {
+    let one = |step: clinic::StepProgress| StepView {
+        name: step.step.name().to_owned(),
+        state: match step.state {
+            clinic::StepState::Waiting => StepState::Waiting,
+            clinic::StepState::Running => StepState::Running,
+            clinic::StepState::Done => StepState::Done,
+            clinic::StepState::Skipped => StepState::Skipped,
+            clinic::StepState::Failed => StepState::Failed,
+        },
+        notes: step.notes,
+    };
+    progress.steps.into_iter().map(one).collect()
+}

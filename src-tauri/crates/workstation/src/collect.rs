@@ -1,0 +1,380 @@
+//! The collection: a device recorded into the journal until told to end.
+
+use crate::engine_room::Room;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{COLLECT_BEAT, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
+use crate::live::Live;
+use crate::notary::public_device_id;
+use crate::recorder::{JournalRecorder, RecorderView, Replayed, program_mark};
+use crate::records::SessionRecord;
+use acquisition::{
+    Acquisition, AcquisitionConfig, AcquisitionEvent, Consumers, EndReason, StreamResume,
+};
+use clinic::{Collection, CollectionEnd};
+use contract::{Device, DeviceClass, DeviceDescription};
+use crossbeam_channel::Receiver;
+use events::payloads;
+use recording::{
+    ClockAnchor, ClosedSegment, DeviceNote, KeyRing, OsEntropy, OsStorage, Provenance, Recorder,
+    Recording, RecordingError, RecordingHeader, RecordingId, Unlock,
+};
+use signal::{AnnotationOrigin, ClockSource, UtcNanos};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use workflow::ActivityContext;
+
+/// Records one session's collection. Called again after a crash it resumes the same recording.
+pub(crate) async fn collect(
+    room: &Room,
+    ctx: &ActivityContext,
+    session: &SessionRecord,
+) -> Result<Collection> {
+    let (live, segments, events) = match begin(room, ctx, session).await? {
+        Some(begun) => begun,
+        None => return Err(given_way()),
+    };
+    let ended = watch(room, ctx, session, &live, &segments, &events).await;
+    room.safety.leave(session.id);
+    let result = close(room, session, &live, &segments, ended).await;
+    room.live.leave(session.id);
+    result
+}
+
+/// The activity was cancelled: the engine stops. What is recorded is whole.
+fn given_way() -> Error {
+    Error::new(ErrorKind::Conflict, "the engine stops; the recording goes on at its next start", "")
+}
+
+type Begun = (Arc<Live>, Receiver<ClosedSegment>, Receiver<AcquisitionEvent>);
+
+/// Opens device and journal and starts acquiring; `None` when told to give way before.
+async fn begin(
+    room: &Room,
+    ctx: &ActivityContext,
+    session: &SessionRecord,
+) -> Result<Option<Begun>> {
+    let Some(device) = open_device(room, ctx, session).await? else { return Ok(None) };
+    room.safety.enter(session.id, &session.device, device.safety());
+    let (room, session) = (room.clone(), session.clone());
+    let begun = tokio::task::spawn_blocking(move || start(&room, &session, device))
+        .await
+        .map_err(|error| Error::internal("start recording", &error))??;
+    Ok(Some(begun))
+}
+
+/// Opens the device, again and again while it is missing: it may be on its way.
+async fn open_device(
+    room: &Room,
+    ctx: &ActivityContext,
+    session: &SessionRecord,
+) -> Result<Option<Box<dyn Device>>> {
+    let mut attempt = 0_u32;
+    loop {
+        ctx.heartbeat(&());
+        if ctx.is_cancelled() {
+            return Ok(None);
+        }
+        let (drivers, id) = (room.drivers.clone(), session.device.clone());
+        let settings = session.settings.clone();
+        let opened = tokio::task::spawn_blocking(move || drivers.open(&id, &settings))
+            .await
+            .map_err(|error| Error::internal("open the device", &error))?;
+        let error = match opened {
+            Ok(device) => return Ok(Some(device)),
+            Err(error) => error,
+        };
+        // What no waiting mends is final; nothing has been recorded yet, or it stays recorded.
+        if error.kind() == ErrorKind::Invalid || room.live.end_was_asked(session.id) {
+            return Err(error);
+        }
+        attempt += 1;
+        if attempt == 1 || attempt.is_power_of_two() {
+            room.say(session.id, &payloads::DeviceRetrying {
+                device_id: public_device_id(&session.device),
+                attempt,
+                next_attempt_ms: REOPEN_PAUSE.as_millis() as u64,
+                session_id: Some(session.id.0),
+            })
+            .await;
+        }
+        if error.kind() == ErrorKind::NotFound && session.device_class == DeviceClass::Playback {
+            return Err(error);
+        }
+        tokio::time::sleep(REOPEN_PAUSE).await;
+    }
+}
+
+/// Blocking part: journal, threads, boards.
+fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Result<Begun> {
+    let description = device.description().clone();
+    let folder = folder(room, session.recording);
+    let anchor = ClockAnchor { host: room.clock.host(), utc: room.clock.utc() };
+    let storage = Arc::new(OsStorage);
+    let unlock = Unlock::Station(room.station_key()?);
+    let resumed = Recorder::resume(
+        &folder,
+        &unlock,
+        storage.clone(),
+        Box::new(OsEntropy),
+        anchor,
+    );
+    let (recorder, resuming) = match resumed {
+        Ok(recorder) => (recorder, true),
+        Err(RecordingError::NotARecording) => {
+            let ring = KeyRing { station: room.station_key()?, recovery: None, site: None };
+            let header = header(session, &description, anchor.utc);
+            let recorder =
+                Recorder::create(&folder, header, &ring, storage, Box::new(OsEntropy), anchor)?;
+            (recorder, false)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut before = vec![0; description.streams.len()];
+    let mut config = AcquisitionConfig::default();
+    let mut replayed = Replayed::default();
+    let mut next_annotation = 1;
+    if resuming {
+        let record = Recording::open(&folder, &unlock, Arc::new(OsStorage))?;
+        let known = record.annotations();
+        next_annotation = known.iter().map(|a| a.annotation.id.0 + 1).max().unwrap_or(1);
+        for point in recorder.resume_points() {
+            if let Some(slot) = before.get_mut(usize::from(point.stream.0)) {
+                *slot = point.next_index;
+            }
+            let stream = description.streams.get(usize::from(point.stream.0));
+            let again = description.class == DeviceClass::Playback
+                && stream.is_some_and(|s| matches!(s.clock, ClockSource::Device { .. }));
+            match (again, point.due) {
+                // A file begins anew: what is recorded is left out, and nothing is missing.
+                (true, _) => {}
+                (false, Some(due)) => config.resume.push(StreamResume {
+                    stream: point.stream,
+                    next_index: point.next_index,
+                    due,
+                }),
+                (false, None) => {}
+            }
+        }
+        if config.resume.is_empty() && description.class == DeviceClass::Playback {
+            replayed.before.clone_from(&before);
+            replayed.annotations = known
+                .iter()
+                .filter(|a| a.annotation.origin == AnnotationOrigin::Source)
+                .map(|a| (a.annotation.onset, a.annotation.text.clone()))
+                .collect();
+        }
+    }
+    let view = Arc::new(RecorderView::starting_at(next_annotation));
+    let (marks, marked) = crossbeam_channel::bounded(MARK_QUEUE);
+    let (closed, segments) = crossbeam_channel::bounded(SEGMENT_QUEUE);
+    let journal = JournalRecorder::new(recorder, marked, closed, view.clone(), anchor, replayed);
+    let consumers = Consumers { recorder: Some(Box::new(journal)), analyser: None };
+    let handle = Acquisition::start(device, consumers, room.clock.clone(), config)
+        .map_err(|error| Error::internal("start recording", &error))?;
+    let events = handle.events();
+    let live =
+        Arc::new(Live::new(session.recording, anchor, view, before, marks, handle));
+    room.live.enter(session.id, live.clone());
+    if resuming {
+        let text = "The engine was not running; recording goes on.";
+        if let Err(error) = live.annotate(program_mark(anchor.utc, "resumed", text)) {
+            tracing::warn!(%error, "note the resumption");
+        }
+    }
+    Ok((live, segments, events))
+}
+
+pub(crate) fn folder(room: &Room, recording: RecordingId) -> PathBuf {
+    room.config.recordings().join(recording.to_string())
+}
+
+fn header(
+    session: &SessionRecord,
+    device: &DeviceDescription,
+    created: UtcNanos,
+) -> RecordingHeader {
+    let class = match device.class {
+        DeviceClass::Medical => "medical device",
+        DeviceClass::Research => "research only",
+        DeviceClass::Simulated => "simulated",
+        DeviceClass::Playback => "playback",
+    };
+    RecordingHeader {
+        id: session.recording,
+        created,
+        zone: session.zone,
+        streams: device.streams.clone(),
+        provenance: provenance(device.class),
+        device: DeviceNote {
+            id: device.id.clone(),
+            model: device.model.clone(),
+            serial: device.serial.clone(),
+            firmware: device.firmware.clone(),
+            class: class.to_owned(),
+        },
+        notes: BTreeMap::from([
+            ("protocol".to_owned(), session.protocol.clone()),
+            ("session".to_owned(), session.id.to_string()),
+        ]),
+    }
+}
+
+pub(crate) const fn provenance(class: DeviceClass) -> Provenance {
+    match class {
+        DeviceClass::Medical | DeviceClass::Research => Provenance::Live,
+        DeviceClass::Simulated => Provenance::Simulated,
+        DeviceClass::Playback => Provenance::Playback,
+    }
+}
+
+/// How watching ended: by itself, or because the engine stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Ended(CollectionEnd),
+    GaveWay,
+}
+
+/// Beats, passes events and segment hashes on, and notices the end.
+async fn watch(
+    room: &Room,
+    ctx: &ActivityContext,
+    session: &SessionRecord,
+    live: &Arc<Live>,
+    segments: &Receiver<ClosedSegment>,
+    events: &Receiver<AcquisitionEvent>,
+) -> Watched {
+    let planned_ns = session.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX) * 1_000_000);
+    let mut beat = tokio::time::interval(COLLECT_BEAT);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let recorded_ns = live.recorded_ns();
+        ctx.heartbeat(&recorded_ns);
+        pass_on(room, session, live, segments, events).await;
+        if ctx.is_cancelled() {
+            return Watched::GaveWay;
+        }
+        if live.is_stopped() || room.live.end_was_asked(session.id) {
+            return Watched::Ended(CollectionEnd::Stopped);
+        }
+        if live.is_ended() {
+            return Watched::Ended(CollectionEnd::SourceEnded);
+        }
+        let elapsed_ns = match live.device.pacing {
+            // A device that is away does not prolong a planned recording.
+            contract::Pacing::RealTime => {
+                let here = room.clock.host().nanos_since(live.anchor.host);
+                recorded_ns.max(live.before_ns().saturating_add(here))
+            }
+            contract::Pacing::AsFastAsPossible => recorded_ns,
+        };
+        if planned_ns.is_some_and(|planned| elapsed_ns >= planned) {
+            return Watched::Ended(CollectionEnd::Completed);
+        }
+    }
+}
+
+async fn pass_on(
+    room: &Room,
+    session: &SessionRecord,
+    live: &Live,
+    segments: &Receiver<ClosedSegment>,
+    events: &Receiver<AcquisitionEvent>,
+) {
+    while let Ok(segment) = segments.try_recv() {
+        note_segment(room, session, live, &segment).await;
+    }
+    while let Ok(event) = events.try_recv() {
+        crate::watching::pass_on(room, session, live, event).await;
+    }
+}
+
+async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment: &ClosedSegment) {
+    let stream = match segment.stream {
+        Some(index) => live
+            .device
+            .streams
+            .get(usize::from(index.0))
+            .map_or_else(|| index.0.to_string(), |stream| stream.name.clone()),
+        None => "events".to_owned(),
+    };
+    let payload = payloads::RecordingSegmentClosed {
+        recording_id: live.recording.0,
+        stream,
+        segment: segment.number,
+        sha256: segment.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        size_bytes: segment.bytes,
+        first_counter: Some(segment.first_index),
+        samples: segment.end_index.saturating_sub(segment.first_index),
+    };
+    // Named by its file: a segment found again after a crash is the same fact.
+    let key = format!("segment/{}/{}", live.recording, segment.file);
+    room.say_once(session.id, &key, &payload).await;
+}
+
+/// Stops the device, lets the queues drain, and notes the last segments.
+async fn close(
+    room: &Room,
+    session: &SessionRecord,
+    live: &Arc<Live>,
+    segments: &Receiver<ClosedSegment>,
+    watched: Watched,
+) -> Result<Collection> {
+    let handle = live.take_handle().ok_or_else(given_way)?;
+    let events = handle.events();
+    let summary = tokio::task::spawn_blocking(move || {
+        let summary = handle.stop();
+        (summary.reason, summary.stats)
+    })
+    .await
+    .map_err(|error| Error::internal("end the recording", &error))?;
+    let (reason, stats) = summary;
+    pass_on(room, session, live, segments, &events).await;
+    let end = match (watched, &reason) {
+        (Watched::GaveWay, _) => return Err(given_way()),
+        (_, EndReason::DeviceFailed { .. } | EndReason::DriverPanicked) => {
+            CollectionEnd::DeviceFailed
+        }
+        (Watched::Ended(CollectionEnd::SourceEnded), EndReason::Stopped) => CollectionEnd::Stopped,
+        (Watched::Ended(end), _) => end,
+    };
+    let mut notes = Vec::new();
+    if let EndReason::DeviceFailed { message, .. } = &reason {
+        notes.push(format!("The device failed: {message}"));
+    }
+    if live.view.summary().is_none() {
+        notes.push(format!(
+            "The recording could not be closed{}; what was stored until then is safe.",
+            live.view.problem().map_or_else(String::new, |problem| format!(" ({problem})"))
+        ));
+    }
+    let unrecorded: u64 = stats.streams.iter().map(|stream| stream.unrecorded).sum();
+    if unrecorded > 0 {
+        notes.push(format!("{unrecorded} samples were not recorded: the disk was too slow or full."));
+    }
+    let gaps: u64 = stats.streams.iter().map(|stream| stream.gaps).sum();
+    let size = folder_bytes(&folder(room, live.recording));
+    room.say_once(session.id, "recording/finished", &payloads::RecordingFinished {
+        recording_id: live.recording.0,
+        segments: live.view.summary().map_or(0, |summary| summary.closed.len() as u64),
+        gaps,
+        duration_ms: (live.recorded_ns_of(&stats) / 1_000_000).unsigned_abs(),
+        size_bytes: size,
+    })
+    .await;
+    room.live.forget_end(session.id);
+    let samples = stats.streams.iter().zip(&live.before).map(|(s, before)| s.samples + before);
+    Ok(Collection {
+        recording: live.recording.to_string(),
+        end,
+        samples: samples.max().unwrap_or(0),
+        gaps,
+        notes,
+    })
+}
+
+pub(crate) fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+}

@@ -1,0 +1,162 @@
+//! What every part of the composition shares.
+
+use crate::config::Config;
+use crate::devices::Drivers;
+use crate::emergency::SafetyBoard;
+use crate::error::{Error, ErrorKind, Result};
+use crate::doctor::Level;
+use crate::live::LiveBoard;
+use crate::notary::Notary;
+use crate::records::Records;
+use clinic::{Protocol, SessionId};
+use contract::Clock;
+use events::{Bus, Payload};
+use std::sync::{Arc, Mutex};
+use store::Store;
+use store::keys::{KeySource, RecoveryCode, StationKey};
+use workflow::Engine;
+
+/// The rooms, wired. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Room {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) drivers: Drivers,
+    pub(crate) safety: SafetyBoard,
+    pub(crate) live: LiveBoard,
+    opened: Arc<Opened>,
+}
+
+/// What needed key and database.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// All of it.
+    Open(Box<Evidence>),
+    /// Why not, and what to do. The emergency stop and the doctor work all the same.
+    Closed {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        remedy: String,
+    },
+}
+
+/// Everything durable.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) key: StationKey,
+    pub(crate) key_source: KeySource,
+    pub(crate) key_warning: Option<&'static str>,
+    /// The recovery code of a key that was made at this start, until someone has taken it.
+    pub(crate) recovery: Mutex<Option<RecoveryCode>>,
+    pub(crate) records: Records,
+    pub(crate) bus: Bus,
+    pub(crate) notary: Notary,
+    /// Set once the activities that share this room are registered.
+    pub(crate) workflows: std::sync::OnceLock<Engine>,
+}
+
+impl Room {
+    pub(crate) fn new(config: Arc<Config>, opened: Opened) -> Self {
+        let clock = config.clock.clone();
+        Self {
+            drivers: Drivers::new(clock.clone()),
+            safety: SafetyBoard::default(),
+            live: LiveBoard::default(),
+            opened: Arc::new(opened),
+            config,
+            clock,
+        }
+    }
+
+    pub(crate) fn evidence(&self) -> Result<&Evidence> {
+        match &*self.opened {
+            Opened::Open(evidence) => Ok(evidence),
+            Opened::Closed { problem, remedy } => Err(Error::new(
+                ErrorKind::Store,
+                format!("the store is not open: {problem}"),
+                remedy.clone(),
+            )),
+        }
+    }
+
+    pub(crate) fn records(&self) -> Result<&Records> {
+        Ok(&self.evidence()?.records)
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store> {
+        Ok(self.evidence()?.records.store())
+    }
+
+    pub(crate) fn notary(&self) -> Result<&Notary> {
+        Ok(&self.evidence()?.notary)
+    }
+
+    pub(crate) fn workflows(&self) -> Result<&Engine> {
+        self.evidence()?.workflows.get().ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "the workflow engine is not running", "")
+        })
+    }
+
+    /// The key to which recordings are wrapped.
+    pub(crate) fn station_key(&self) -> Result<recording::StationKey> {
+        Ok(recording::StationKey::from_bytes(*self.evidence()?.key.recording_key()))
+    }
+
+    pub(crate) fn protocol(&self, id: &str) -> Result<Protocol> {
+        Protocol::find(id).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string(), ""))
+    }
+
+    /// Publishes a fact of a session; a store that fails is logged, and the record goes on.
+    pub(crate) async fn say<P: Payload + Sync>(&self, session: SessionId, payload: &P) {
+        let said = match self.notary() {
+            Ok(notary) => notary.say_of(session.0, payload).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = said {
+            tracing::error!(%session, %error, "an event is not stored");
+        }
+    }
+
+    /// As [`Self::say`], once however often it is called with this key.
+    pub(crate) async fn say_once<P: Payload + Sync>(&self, session: SessionId, key: &str, payload: &P) {
+        let said = match self.notary() {
+            Ok(notary) => notary.say_once(session.0, key, payload).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = said {
+            tracing::error!(%session, %error, "an event is not stored");
+        }
+    }
+
+    /// Signs the ledger as it stands.
+    pub(crate) async fn checkpoint(&self) -> Result<()> {
+        self.records()?.checkpoint().await
+    }
+
+    /// Why the store is not open, and what to do.
+    pub(crate) fn store_problem(&self) -> Option<(String, String)> {
+        match &*self.opened {
+            Opened::Open(_) => None,
+            Opened::Closed { problem, remedy } => Some((problem.clone(), remedy.clone())),
+        }
+    }
+
+    /// How the station key is kept: level, finding, remedy.
+    pub(crate) fn key_note(&self) -> Result<(Level, String, String)> {
+        let evidence = self.evidence()?;
+        let found = match evidence.key_source {
+            KeySource::SystemdCredential => "the station key comes from systemd's credential store",
+            KeySource::KeyFile => "the station key is a file of this machine",
+            KeySource::Passphrase => "the station key lies under a passphrase",
+        };
+        Ok(match evidence.key_warning {
+            None => (Level::Good, found.to_owned(), String::new()),
+            Some(warning) => (
+                Level::Warning,
+                format!("{found}: {warning}"),
+                "Keep it with systemd-creds (see the service unit), or set a passphrase.".to_owned(),
+            ),
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! Limits and defaults of the composition, with their units and reasons.
+
+use std::time::Duration;
+
+/// Marks of people that wait for the recorder. Nobody types a hundred in a tenth of a second.
+pub const MARK_QUEUE: usize = 256;
+
+/// Closed segments that wait to be noted in the ledger: an hour of 16 streams.
+pub const SEGMENT_QUEUE: usize = 1_024;
+
+/// How often a running collection says that it is alive, and looks whether it should end.
+pub const COLLECT_BEAT: Duration = Duration::from_millis(100);
+
+/// Pause before a device that could not be opened is tried again.
+pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long looking for devices may take, all drivers together.
+pub const DISCOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Least columns a second of a display feed.
+pub const MIN_COLUMNS_PER_S: u32 = 1;
+
+/// Most columns a second of a display feed: 4k pixels at 5 s a page.
+pub const MAX_COLUMNS_PER_S: u32 = 800;
+
+/// Messages that wait for a display client; older ones are dropped and counted.
+pub const DISPLAY_QUEUE: usize = 64;
+
+/// Warning when the disk lasts less than this many hours at the present rate.
+pub const DISK_WARNING_HOURS: f64 = 24.0;
+
+/// Problem when it lasts less than this many hours.
+pub const DISK_PROBLEM_HOURS: f64 = 2.0;
+
+/// Bytes an hour assumed when nothing is recorded: 32 channels × 256 Hz, 16 bits, uncompressed.
+pub const ASSUMED_BYTES_PER_HOUR: f64 = 32.0 * 256.0 * 2.0 * 3_600.0;
+
+/// Longest description of an annotation, characters.
+pub const MAX_ANNOTATION_CHARS: usize = 2_000;
+
+/// Longest reason of a reassignment, characters.
+pub const MAX_REASON_CHARS: usize = 2_000;
+
+/// Most entries or events in one answer.
+pub const MAX_ANSWER_ROWS: u32 = 100_000;
+
+/// Gaps that a session's status shows, the latest.
+pub const STATUS_GAPS: usize = 100;

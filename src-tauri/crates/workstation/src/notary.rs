@@ -1,0 +1,94 @@
+//! Publishing: an event is durable and entered in the ledger in one transaction.
+
+use crate::error::{Error, ErrorKind, Result};
+use events::{BusError, EventContext, Payload, Publisher};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// Publishes what happens. Events of one session share its id as their correlation.
+#[derive(Debug, Clone)]
+pub(crate) struct Notary {
+    publisher: Publisher,
+}
+
+impl Notary {
+    pub(crate) fn new(publisher: Publisher) -> Self {
+        Self { publisher }
+    }
+
+    /// Publishes a fact of the undertaking `correlation`.
+    pub(crate) async fn say_of<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<()> {
+        let context = EventContext::root(correlation);
+        let published = self.publisher.publish_in(context, payload).await;
+        published.map(drop).map_err(|error| bus_error(&error))
+    }
+
+    /// Publishes a fact that must be told once however often its activity runs: `key` names it,
+    /// and the log leaves out an event whose id it has already.
+    pub(crate) async fn say_once<P: Payload>(
+        &self,
+        correlation: Uuid,
+        key: &str,
+        payload: &P,
+    ) -> Result<()> {
+        let context = EventContext::root(correlation);
+        let mut event = self
+            .publisher
+            .event_in(context, payload)
+            .map_err(|error| Error::internal("make an event", &error))?;
+        event.event_id = id_of(correlation, key);
+        self.publisher.send(event).await.map(drop).map_err(|error| bus_error(&error))
+    }
+}
+
+/// A UUIDv7 that follows from `key`: the session's own time, and 74 bits of a hash.
+pub(crate) fn id_of(correlation: Uuid, key: &str) -> Uuid {
+    let hash = Sha256::digest([correlation.as_bytes().as_slice(), key.as_bytes()].concat());
+    let mut random = [0; 10];
+    random.copy_from_slice(&hash[..10]);
+    let millis = correlation.get_timestamp().map_or(0, |time| {
+        let (seconds, nanos) = time.to_unix();
+        seconds * 1_000 + u64::from(nanos) / 1_000_000
+    });
+    uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+fn bus_error(error: &BusError) -> Error {
+    Error::new(
+        ErrorKind::Store,
+        format!("the event could not be stored: {}", crate::error::chain(error)),
+        "Recording goes on. 'neurascale doctor' says what is wrong with the store.",
+    )
+}
+
+/// A device's id as events, logs and ledger may hold it: the path of a file can name a person, so
+/// that only its hash is told.
+pub(crate) fn public_device_id(id: &str) -> String {
+    match id.split_once(':') {
+        Some(("playback", path)) => {
+            let hash = Sha256::digest(path.as_bytes());
+            let hex: String = hash[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("playback:{hex}")
+        }
+        _ => id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_from_keys() {
+        let session = Uuid::now_v7();
+        assert_eq!(id_of(session, "a"), id_of(session, "a"));
+        assert_ne!(id_of(session, "a"), id_of(session, "b"));
+        assert_eq!(id_of(session, "a").get_version_num(), 7);
+    }
+
+    #[test]
+    fn paths_are_not_told() {
+        assert!(!public_device_id("playback:/x/Doe_Jane.edf").contains("Doe"));
+        assert_eq!(public_device_id("simulated:headset"), "simulated:headset");
+    }
+}

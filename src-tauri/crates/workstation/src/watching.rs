@@ -1,0 +1,153 @@
+//! What acquisition tells, as events and marks in the record.
+
+use crate::engine_room::Room;
+use crate::live::Live;
+use crate::notary::public_device_id;
+use crate::recorder::program_mark;
+use crate::records::SessionRecord;
+use acquisition::{AcquisitionEvent, RecorderFailureKind};
+use contract::DeviceClass;
+use events::payloads::{
+    ClockStepped, DeviceConnected, DeviceDisconnected, DeviceRetrying, DisconnectReason,
+    DiskSpaceLow, GapCause as PublicCause, QualityIssue, RecorderGap, Severity, SignalQualityAlert,
+};
+use signal::{Gap, GapCause, Missing, StreamIndex};
+
+/// Passes one event on to the bus; loud ones are marked in the record too.
+pub(crate) async fn pass_on(
+    room: &Room,
+    session: &SessionRecord,
+    live: &Live,
+    event: AcquisitionEvent,
+) {
+    let of = session.id;
+    let device_id = || public_device_id(&session.device);
+    match event {
+        AcquisitionEvent::Connected | AcquisitionEvent::Resumed { .. } => {
+            let payload = DeviceConnected {
+                device_id: device_id(),
+                driver: session.device.split(':').next().unwrap_or_default().to_owned(),
+                medical: live.device.class == DeviceClass::Medical,
+                simulated: !live.device.class.is_live(),
+                session_id: Some(of.0),
+            };
+            room.say(of, &payload).await;
+        }
+        AcquisitionEvent::Disconnected { .. } => {
+            mark(room, live, "device_disconnected", "The device is disconnected.");
+            let reason = DisconnectReason::Unplugged;
+            let payload = DeviceDisconnected { device_id: device_id(), reason, session_id: Some(of.0) };
+            room.say(of, &payload).await;
+        }
+        AcquisitionEvent::Retrying { attempt } => {
+            // Each doubling only: a device that is away all night must not fill the ledger.
+            if attempt.is_power_of_two() {
+                let payload = DeviceRetrying {
+                    device_id: device_id(),
+                    attempt,
+                    next_attempt_ms: acquisition::limits::RETRY_LONGEST.as_millis() as u64,
+                    session_id: Some(of.0),
+                };
+                room.say(of, &payload).await;
+            }
+        }
+        AcquisitionEvent::NoData { stream } => {
+            room.say(of, &alert(live, session, stream, QualityIssue::NoData, true)).await;
+        }
+        AcquisitionEvent::DataBack { stream } => {
+            room.say(of, &alert(live, session, stream, QualityIssue::NoData, false)).await;
+        }
+        AcquisitionEvent::Gap(gap) => {
+            room.say(of, &gap_payload(live, &gap)).await;
+        }
+        AcquisitionEvent::RecorderFailed { kind, message } => {
+            tracing::error!(session = %of, ?kind, message, "the recorder cannot write");
+            if kind == RecorderFailureKind::DiskFull {
+                let payload = DiskSpaceLow {
+                    severity: Severity::Critical,
+                    free_bytes: crate::disk::free_bytes(&room.config.data_dir).unwrap_or(0),
+                    hours_left: Some(0.0),
+                };
+                room.say(of, &payload).await;
+            }
+        }
+        AcquisitionEvent::ClockStepped { by_ns } => {
+            mark(room, live, "clock_stepped", "The computer's clock was set; sample times go on.");
+            room.say(of, &ClockStepped { step_ms: by_ns / 1_000_000 }).await;
+        }
+        AcquisitionEvent::Warning(text) => mark(room, live, "device_warning", &text),
+        AcquisitionEvent::Malformed { stream, message } => {
+            tracing::error!(session = %of, stream = stream.0, message, "malformed block");
+        }
+        AcquisitionEvent::RecorderFull { stream, dropped } => {
+            tracing::error!(session = %of, stream = stream.0, dropped, "samples are lost");
+        }
+        AcquisitionEvent::AnalysisRestarted { count } => {
+            tracing::warn!(session = %of, count, "analysis was started anew");
+        }
+        AcquisitionEvent::Paused
+        | AcquisitionEvent::Unpaused
+        | AcquisitionEvent::Stale { .. }
+        | AcquisitionEvent::Battery(_)
+        | AcquisitionEvent::Garbage { .. }
+        | AcquisitionEvent::RecorderRecovered
+        | AcquisitionEvent::Suspended { .. }
+        | AcquisitionEvent::Ended(_) => tracing::info!(session = %of, ?event, "acquisition"),
+    }
+}
+
+fn mark(room: &Room, live: &Live, code: &str, text: &str) {
+    let onset = live.utc_at(room.clock.host());
+    if let Err(error) = live.annotate(program_mark(onset, code, text)) {
+        tracing::warn!(%error, code, "a mark is not in the record");
+    }
+}
+
+fn stream_name(live: &Live, stream: StreamIndex) -> String {
+    let found = live.device.streams.get(usize::from(stream.0));
+    found.map_or_else(|| stream.0.to_string(), |stream| stream.name.clone())
+}
+
+fn alert(
+    live: &Live,
+    session: &SessionRecord,
+    stream: StreamIndex,
+    issue: QualityIssue,
+    active: bool,
+) -> SignalQualityAlert {
+    SignalQualityAlert {
+        session_id: Some(session.id.0),
+        recording_id: Some(live.recording.0),
+        stream: stream_name(live, stream),
+        channel: None,
+        issue,
+        severity: if active { Severity::Critical } else { Severity::Info },
+        active,
+        value: None,
+    }
+}
+
+fn gap_payload(live: &Live, gap: &Gap) -> RecorderGap {
+    let cause = match gap.cause {
+        GapCause::Transport | GapCause::Source => PublicCause::DeviceLoss,
+        GapCause::Disconnected | GapCause::Paused | GapCause::Silence => PublicCause::Disconnected,
+        GapCause::RecorderFull => PublicCause::RecorderOverrun,
+        GapCause::Suspended => PublicCause::Suspended,
+        GapCause::Restarted => PublicCause::EngineDown,
+    };
+    let missing_samples = match gap.missing {
+        Missing::Exact(count) => Some(count),
+        Missing::Ambiguous { .. } | Missing::Unknown => None,
+    };
+    RecorderGap {
+        recording_id: live.recording.0,
+        stream: stream_name(live, gap.stream),
+        cause: if matches!(gap.missing, Missing::Ambiguous { .. }) {
+            PublicCause::Ambiguous
+        } else {
+            cause
+        },
+        first_counter: Some(gap.first_missing),
+        missing_samples,
+    }
+}
