@@ -9,6 +9,7 @@
 //! Sources: Kemp et al. 1992 (EDF), Kemp and Olivan 2003 (EDF+), BioSemi's BDF, EDFlib's BDF+.
 
 mod calendar;
+mod digest;
 mod duration;
 mod encode;
 mod error;

@@ -60,3 +60,9 @@ pub const AGE_GROUPED_ABOVE: u32 = 89;
 
 /// Characters an export's base name may have; leaves room for suffixes on every file system.
 pub const BASE_NAME_CHARS: usize = 120;
+
+/// Bytes of one write above which a file's hash is computed on a thread of its own.
+pub const HASH_THREAD_BYTES: usize = 1 << 18;
+
+/// Chunks of [`WRITE_CHUNK_BYTES`] that may wait to be hashed.
+pub const HASH_QUEUE_CHUNKS: usize = 4;

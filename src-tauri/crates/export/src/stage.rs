@@ -2,8 +2,7 @@
 //! synced, and renamed when all are there.
 
 use crate::ExportError;
-use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
+use crate::digest::Hasher;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ pub(crate) struct Stage {
 pub(crate) struct Staged {
     file: File,
     name: String,
-    hash: Sha256,
+    hash: Hasher,
     bytes: u64,
     needed_bytes: u64,
 }
@@ -79,7 +78,7 @@ impl Stage {
         Ok(Staged {
             file,
             name: name.to_owned(),
-            hash: Sha256::new(),
+            hash: Hasher::new(),
             bytes: 0,
             needed_bytes: self.needed_bytes,
         })
@@ -150,11 +149,11 @@ impl Staged {
         self.file
             .sync_all()
             .map_err(|source| failed("sync", &self.name, self.needed_bytes, source))?;
-        let mut hex = String::with_capacity(64);
-        for byte in self.hash.finalize() {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
+        let hex = self.hash.finish().ok_or_else(|| ExportError::Io {
+            operation: "hash",
+            name: self.name.clone(),
+            source: io::Error::other("the hashing thread failed"),
+        })?;
         Ok((self.bytes, hex))
     }
 }

@@ -159,7 +159,8 @@ impl Layout<'_> {
                     break;
                 }
                 Block::Table(_) => TABLE_PT * 5.0,
-                Block::Facts(_) | Block::Signature(_) => 30.0,
+                Block::Facts(_) => 30.0,
+                Block::Signature(_) => 90.0,
             };
             if !matches!(block, Block::Heading(_) | Block::Paragraph { .. }) {
                 break;
