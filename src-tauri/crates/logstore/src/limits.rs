@@ -31,6 +31,10 @@ pub const STATEMENT_CACHE: usize = 256;
 /// after a crash or a backup in progress makes anyone wait.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long the writer waits for readers when it copies the write-ahead log: publishers wait with
+/// it, so it tries again later instead.
+pub const WRITER_BUSY_TIMEOUT: Duration = Duration::from_millis(250);
+
 /// Page cache of the writer, KiB: the right edges of all indexes with room to spare.
 pub const WRITER_CACHE_KIB: u32 = 16 * 1024;
 

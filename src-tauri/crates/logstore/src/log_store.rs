@@ -114,6 +114,7 @@ impl LogStore {
         let common = common(base);
         let writing = common
             .clone()
+            .busy_timeout(limits::WRITER_BUSY_TIMEOUT)
             .pragma("wal_autocheckpoint", "0")
             .pragma("cache_size", format!("-{}", limits::WRITER_CACHE_KIB));
         let mut connection = schema::connect(&writing).await.map_err(failed)?;

@@ -118,3 +118,30 @@ async fn a_damaged_backup_replaces_nothing() {
     assert_eq!(store.log().ledger_size().await.unwrap(), 20);
     store.close().await;
 }
+
+#[tokio::test]
+async fn a_checkpoint_is_signed_by_itself_once_enough_was_entered() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let publisher = store.bus().publisher("test");
+    let due = logstore::limits::CHECKPOINT_ENTRIES;
+    let unit = (0..due).fold(UnitOfWork::new(), |unit, number| {
+        unit.event(publisher.event(&step(number as u32)).unwrap())
+    });
+    store.commit(unit).await.unwrap();
+    let patience = std::time::Duration::from_secs(10);
+    let signed = tokio::time::timeout(patience, async {
+        loop {
+            if let Some(signed) = store.log().last_checkpoint().await.unwrap() {
+                break signed;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(signed.verify(store.ledger_key()).unwrap().size, due);
+    let bundle = store.prove(7).await.unwrap();
+    bundle.verify(store.ledger_key()).unwrap();
+    store.close().await;
+}
