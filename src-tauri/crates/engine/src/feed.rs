@@ -32,7 +32,10 @@ fn open(shared: &Shared, body: &[u8]) -> Result<Body, ApiError> {
     let request: FeedRequest = serde_json::from_slice(body)
         .map_err(|error| ApiError::new(ErrorCode::Invalid, error.to_string(), ""))?;
     let session = id("session", &request.id)?;
-    let items = shared.workstation.display(session, request.columns_per_s).map_err(wire)?;
+    let items = shared
+        .workstation
+        .display(session, request.columns_per_s)
+        .map_err(wire)?;
     let bytes = ReceiverStream::new(items).map(|item| {
         let mut bytes = Vec::new();
         message(item).encode(&mut bytes);

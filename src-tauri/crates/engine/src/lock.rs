@@ -33,11 +33,21 @@ impl DataLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let pid = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-                return Err(Failure::AlreadyRunning { data_dir: data_dir.to_owned(), pid });
+                let pid = file
+                    .read_to_string(&mut text)
+                    .ok()
+                    .and_then(|_| text.trim().parse().ok());
+                return Err(Failure::AlreadyRunning {
+                    data_dir: data_dir.to_owned(),
+                    pid,
+                });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(Failure::File { operation: "lock", path, source });
+                return Err(Failure::File {
+                    operation: "lock",
+                    path,
+                    source,
+                });
             }
         }
         // The process id is for people; a full disk must not keep the engine from starting.

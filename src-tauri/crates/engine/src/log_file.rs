@@ -28,12 +28,18 @@ impl LogFile {
         let path = folder.join("engine.log");
         let file = append(&path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { inner: Arc::new(Mutex::new(Inner { path, file, bytes })) })
+        Ok(Self {
+            inner: Arc::new(Mutex::new(Inner { path, file, bytes })),
+        })
     }
 }
 
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
 }
 
 /// Writes one line.

@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // The log may not exist yet; whoever started the engine reads its standard error.
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            let code = error.downcast_ref::<engine::Failure>().map_or(11, engine::Failure::code);
+            let code = error
+                .downcast_ref::<engine::Failure>()
+                .map_or(11, engine::Failure::code);
             ExitCode::from(code)
         }
     }
@@ -58,8 +60,14 @@ fn run(arguments: Arguments) -> Result<()> {
         .build()
         .context("start the engine's threads")?;
     match arguments.command {
-        Command::Serve { data_dir, idle_exit_s } => {
-            let options = ServeOptions { data_dir, idle_exit: idle_exit_s.map(Duration::from_secs) };
+        Command::Serve {
+            data_dir,
+            idle_exit_s,
+        } => {
+            let options = ServeOptions {
+                data_dir,
+                idle_exit: idle_exit_s.map(Duration::from_secs),
+            };
             runtime.block_on(serve(options))?;
         }
         Command::Restore { data_dir, from } => runtime.block_on(restore(&data_dir, &from))?,

@@ -19,32 +19,38 @@ use ui_types::{ApiError, Call, ErrorCode, Line, PROTOCOL_VERSION, Progress};
 
 /// Takes the progress of a call; lines for which a slow client has no room are dropped.
 #[derive(Debug, Clone)]
-pub struct Progressing(mpsc::Sender<Bytes>);
+pub(crate) struct Progressing(mpsc::Sender<Bytes>);
 
 impl Progressing {
     /// Says how far the call is.
-    pub fn say(&self, what: &str, done: u64, total: u64) {
-        let line = Line::<()>::Progress(Progress { what: what.to_owned(), done, total });
+    pub(crate) fn say(&self, what: &str, done: u64, total: u64) {
+        let line = Line::<()>::Progress(Progress {
+            what: what.to_owned(),
+            done,
+            total,
+        });
         let _ = self.0.try_send(encode(&line));
     }
 }
 
 /// Routes of calls that share the state `S`.
 #[derive(Debug)]
-pub struct Calls<S> {
+pub(crate) struct Calls<S> {
     router: Router<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Calls<S> {
     /// No routes yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self { router: Router::new().layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)) }
+    pub(crate) fn new() -> Self {
+        Self {
+            router: Router::new().layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)),
+        }
     }
 
     /// Serves the call `C` with `handler`.
     #[must_use]
-    pub fn serve<C, F, R>(mut self, handler: F) -> Self
+    pub(crate) fn serve<C, F, R>(mut self, handler: F) -> Self
     where
         C: Call,
         F: Fn(S, C, Progressing) -> R + Clone + Send + Sync + 'static,
@@ -60,7 +66,7 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
 
     /// The routes as a router, to which others may be added.
     #[must_use]
-    pub fn into_router(self) -> Router<S> {
+    pub(crate) fn into_router(self) -> Router<S> {
         self.router.layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
     }
 }
@@ -73,13 +79,13 @@ impl<S: Clone + Send + Sync + 'static> Default for Calls<S> {
 
 /// Path of the call `name`.
 #[must_use]
-pub fn path(name: &str) -> String {
+pub(crate) fn path(name: &str) -> String {
     format!("/v{PROTOCOL_VERSION}/{name}")
 }
 
 /// A reply of one error line.
 #[must_use]
-pub fn error_response(error: &ApiError) -> Response {
+pub(crate) fn error_response(error: &ApiError) -> Response {
     let status = axum::http::StatusCode::BAD_REQUEST;
     let mut response = Response::new(Body::from(encode(&Line::<()>::Error(error.clone()))));
     *response.status_mut() = status;
@@ -123,9 +129,10 @@ where
     });
     let body = Body::from_stream(ReceiverStream::new(receiver).map(Ok::<_, Infallible>));
     let mut response = Response::new(body);
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, axum::http::HeaderValue::from_static("application/x-ndjson"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        axum::http::HeaderValue::from_static("application/x-ndjson"),
+    );
     response
 }
 

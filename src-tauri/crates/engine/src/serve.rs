@@ -56,7 +56,10 @@ impl Life {
 ///
 /// # Errors
 /// When another engine runs, or the data folder or socket cannot be used.
-#[allow(clippy::disallowed_methods, reason = "uptime and idling are the process's own")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "uptime and idling are the process's own"
+)]
 pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let lock = DataLock::take(&options.data_dir)?;
     leave_terminal();
@@ -71,7 +74,10 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
         stop: Notify::new(),
         used: AtomicBool::new(true),
     });
-    let shared = Shared { workstation: workstation.clone(), life: life.clone() };
+    let shared = Shared {
+        workstation: workstation.clone(),
+        life: life.clone(),
+    };
     let ending = Arc::new(Notify::new());
     let told = ending.clone();
     let server = axum::serve(socket, api::router(shared))
@@ -117,7 +123,9 @@ async fn until_stopped(life: &Life, workstation: &Workstation, idle_exit: Option
 
 /// Returns once a whole period has passed without a call and without a session.
 async fn idle(life: &Life, workstation: &Workstation, idle_exit: Option<Duration>) {
-    let Some(period) = idle_exit else { return std::future::pending().await };
+    let Some(period) = idle_exit else {
+        return std::future::pending().await;
+    };
     loop {
         tokio::time::sleep(period).await;
         let used = life.used.swap(false, Ordering::Relaxed);
@@ -134,11 +142,14 @@ fn leave_terminal() {
 }
 
 fn start_log(data_dir: &Path) {
-    let filter = EnvFilter::try_from_env("NEURASCALE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env("NEURASCALE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     match LogFile::open(&data_dir.join("logs")) {
         Ok(file) => {
-            let subscriber =
-                tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file);
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter(filter)
+                .with_ansi(false)
+                .with_writer(file);
             let _ = subscriber.try_init();
         }
         Err(error) => {

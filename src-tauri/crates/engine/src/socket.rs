@@ -17,7 +17,7 @@ const ENDPOINT_FILE: &str = "engine.endpoint";
 
 /// A listening socket that removes its traces when dropped.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     listener: UnixListener,
     path: PathBuf,
     endpoint: PathBuf,
@@ -31,7 +31,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the socket or the endpoint file cannot be made.
-    pub fn bind(data_dir: &Path) -> io::Result<Self> {
+    pub(crate) fn bind(data_dir: &Path) -> io::Result<Self> {
         let path = socket_path(data_dir)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -44,7 +44,13 @@ impl Socket {
         std::fs::write(&fresh, path.as_os_str().as_encoded_bytes())?;
         std::fs::rename(&fresh, &endpoint)?;
         let uid = rustix::process::geteuid().as_raw();
-        Ok(Self { listener, path, endpoint, uid, slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)) })
+        Ok(Self {
+            listener,
+            path,
+            endpoint,
+            uid,
+            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+        })
     }
 }
 
@@ -57,7 +63,7 @@ impl Drop for Socket {
 
 /// A connection that holds one of the engine's slots.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     stream: UnixStream,
     _slot: OwnedSemaphorePermit,
 }
@@ -83,7 +89,13 @@ impl axum::serve::Listener for Socket {
             };
             match stream.peer_cred() {
                 Ok(peer) if peer.uid() == self.uid || peer.uid() == 0 => {
-                    return (Connection { stream, _slot: slot }, peer.uid());
+                    return (
+                        Connection {
+                            stream,
+                            _slot: slot,
+                        },
+                        peer.uid(),
+                    );
                 }
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "refused another user's client"),
                 Err(error) => tracing::warn!(%error, "refused a client of unknown user"),
@@ -137,7 +149,8 @@ fn socket_path(data_dir: &Path) -> io::Result<PathBuf> {
     if direct.as_os_str().len() <= MAX_SOCKET_PATH_BYTES {
         return Ok(direct);
     }
-    let base = std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+    let base =
+        std::env::var_os("XDG_RUNTIME_DIR").map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
     let id = std::fs::metadata(data_dir)?;
     let uid = rustix::process::geteuid().as_raw();
     let folder = base.join(format!("neurascale-{uid}"));

@@ -40,7 +40,12 @@ fn failure(error: &Error) -> Failure {
 
 impl Activities {
     async fn session(&self, of: SessionRef) -> std::result::Result<SessionRecord, Failure> {
-        self.room.records().map_err(|e| failure(&e))?.session(of.session).await.map_err(|e| failure(&e))
+        self.room
+            .records()
+            .map_err(|e| failure(&e))?
+            .session(of.session)
+            .await
+            .map_err(|e| failure(&e))
     }
 
     /// Runs one step and publishes that it began and how it ended.
@@ -61,11 +66,15 @@ impl Activities {
         };
         let key = |word: &str| format!("{}/{attempt}/{word}", ctx.idempotency_key());
         let begun = tell(StepState::Started, None);
-        self.room.say_once(of.session, &key("started"), &begun).await;
+        self.room
+            .say_once(of.session, &key("started"), &begun)
+            .await;
         match work.await {
             Ok(done) => {
                 let ended = tell(StepState::Completed, None);
-                self.room.say_once(of.session, &key("completed"), &ended).await;
+                self.room
+                    .say_once(of.session, &key("completed"), &ended)
+                    .await;
                 Ok(done)
             }
             Err(error) => {
@@ -85,7 +94,9 @@ impl Activities {
             reason_code: reason.to_owned(),
             by_user_id: None,
         };
-        self.room.say_once(of.session, &format!("waived/{requirement:?}"), &payload).await;
+        self.room
+            .say_once(of.session, &format!("waived/{requirement:?}"), &payload)
+            .await;
     }
 
     async fn check(&self, of: SessionRef, session: &SessionRecord) -> Result<Validation> {
@@ -103,7 +114,8 @@ impl Activities {
         }
         if patient.temporary {
             notes.push("The identity is temporary; reassign the session.".to_owned());
-            self.waive(of, WaivedRequirement::Identity, "temporary").await;
+            self.waive(of, WaivedRequirement::Identity, "temporary")
+                .await;
         }
         let consent = match patient.consent {
             ConsentState::Granted => None,
@@ -127,7 +139,8 @@ impl SessionActivities for Activities {
         of: SessionRef,
     ) -> std::result::Result<Validation, Failure> {
         let session = self.session(of).await?;
-        self.step(&ctx, of, "validate", self.check(of, &session)).await
+        self.step(&ctx, of, "validate", self.check(of, &session))
+            .await
     }
 
     async fn prepare(
@@ -136,11 +149,15 @@ impl SessionActivities for Activities {
         of: SessionRef,
     ) -> std::result::Result<Preparation, Failure> {
         let session = self.session(of).await?;
-        let prepared = self.step(&ctx, of, "prepare", prepare(&self.room, &ctx, &session)).await?;
+        let prepared = self
+            .step(&ctx, of, "prepare", prepare(&self.room, &ctx, &session))
+            .await?;
         for (requirement, reason) in &prepared.waived {
             self.waive(of, *requirement, reason).await;
         }
-        Ok(Preparation { notes: prepared.notes })
+        Ok(Preparation {
+            notes: prepared.notes,
+        })
     }
 
     async fn collect(
@@ -150,10 +167,13 @@ impl SessionActivities for Activities {
     ) -> std::result::Result<Collection, Failure> {
         let session = self.session(of).await?;
         if session.start_now {
-            self.waive(of, WaivedRequirement::Impedance, "start_now").await;
-            self.waive(of, WaivedRequirement::Calibration, "start_now").await;
+            self.waive(of, WaivedRequirement::Impedance, "start_now")
+                .await;
+            self.waive(of, WaivedRequirement::Calibration, "start_now")
+                .await;
         }
-        self.step(&ctx, of, "collect", collect(&self.room, &ctx, &session)).await
+        self.step(&ctx, of, "collect", collect(&self.room, &ctx, &session))
+            .await
     }
 
     async fn end_collection(
@@ -195,7 +215,9 @@ impl SessionActivities for Activities {
         let key = ctx.idempotency_key();
         let work = documents::make_report(&self.room, &session, Some(&key));
         let report = self.step(&ctx, of, "report", work).await?;
-        Ok(Report { report: report.id.to_string() })
+        Ok(Report {
+            report: report.id.to_string(),
+        })
     }
 
     async fn export(
@@ -221,7 +243,10 @@ impl SessionActivities for Activities {
     ) -> std::result::Result<(), Failure> {
         let session = self.session(of).await?;
         let records = self.room.records().map_err(|e| failure(&e))?;
-        records.end_session(of.session, outcome).await.map_err(|e| failure(&e))?;
+        records
+            .end_session(of.session, outcome)
+            .await
+            .map_err(|e| failure(&e))?;
         let elapsed = self.room.clock.utc().nanos_since(session.started).max(0);
         let payload = SessionCompleted {
             session_id: of.session.0,
@@ -255,7 +280,9 @@ impl OnboardingActivities for Activities {
             temporary: patient.temporary,
             training: patient.training,
         };
-        let said = self.room.notary()
+        let said = self
+            .room
+            .notary()
             .map_err(|e| failure(&e))?
             .say_once(of.patient.0, &ctx.idempotency_key(), &payload)
             .await;
@@ -267,8 +294,12 @@ impl OnboardingActivities for Activities {
         ctx: ActivityContext,
         of: Onboarding,
     ) -> std::result::Result<(), Failure> {
-        let payload = events::payloads::ConsentOpen { patient_id: of.patient.0 };
-        let said = self.room.notary()
+        let payload = events::payloads::ConsentOpen {
+            patient_id: of.patient.0,
+        };
+        let said = self
+            .room
+            .notary()
             .map_err(|e| failure(&e))?
             .say_once(of.patient.0, &ctx.idempotency_key(), &payload)
             .await;

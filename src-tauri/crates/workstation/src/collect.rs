@@ -43,10 +43,18 @@ pub(crate) async fn collect(
 
 /// The activity was cancelled: the engine stops. What is recorded is whole.
 fn given_way() -> Error {
-    Error::new(ErrorKind::Conflict, "the engine stops; the recording goes on at its next start", "")
+    Error::new(
+        ErrorKind::Conflict,
+        "the engine stops; the recording goes on at its next start",
+        "",
+    )
 }
 
-type Begun = (Arc<Live>, Receiver<ClosedSegment>, Receiver<AcquisitionEvent>);
+type Begun = (
+    Arc<Live>,
+    Receiver<ClosedSegment>,
+    Receiver<AcquisitionEvent>,
+);
 
 /// Opens device and journal and starts acquiring; `None` when told to give way before.
 async fn begin(
@@ -54,8 +62,11 @@ async fn begin(
     ctx: &ActivityContext,
     session: &SessionRecord,
 ) -> Result<Option<Begun>> {
-    let Some(device) = open_device(room, ctx, session).await? else { return Ok(None) };
-    room.safety.enter(session.id, &session.device, device.safety());
+    let Some(device) = open_device(room, ctx, session).await? else {
+        return Ok(None);
+    };
+    room.safety
+        .enter(session.id, &session.device, device.safety());
     let (room, session) = (room.clone(), session.clone());
     let begun = tokio::task::spawn_blocking(move || start(&room, &session, device))
         .await
@@ -90,12 +101,15 @@ async fn open_device(
         }
         attempt += 1;
         if attempt == 1 || attempt.is_power_of_two() {
-            room.say(session.id, &payloads::DeviceRetrying {
-                device_id: public_device_id(&session.device),
-                attempt,
-                next_attempt_ms: REOPEN_PAUSE.as_millis() as u64,
-                session_id: Some(session.id.0),
-            })
+            room.say(
+                session.id,
+                &payloads::DeviceRetrying {
+                    device_id: public_device_id(&session.device),
+                    attempt,
+                    next_attempt_ms: REOPEN_PAUSE.as_millis() as u64,
+                    session_id: Some(session.id.0),
+                },
+            )
             .await;
         }
         if error.kind() == ErrorKind::NotFound && session.device_class == DeviceClass::Playback {
@@ -109,7 +123,10 @@ async fn open_device(
 fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Result<Begun> {
     let description = device.description().clone();
     let folder = folder(room, session.recording);
-    let anchor = ClockAnchor { host: room.clock.host(), utc: room.clock.utc() };
+    let anchor = ClockAnchor {
+        host: room.clock.host(),
+        utc: room.clock.utc(),
+    };
     let storage = Arc::new(OsStorage);
     let unlock = Unlock::Station(room.station_key()?);
     let resumed = Recorder::resume(
@@ -122,7 +139,11 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     let (recorder, resuming) = match resumed {
         Ok(recorder) => (recorder, true),
         Err(RecordingError::NotARecording) => {
-            let ring = KeyRing { station: room.station_key()?, recovery: None, site: None };
+            let ring = KeyRing {
+                station: room.station_key()?,
+                recovery: None,
+                site: None,
+            };
             let header = header(session, &description, anchor.utc);
             let recorder =
                 Recorder::create(&folder, header, &ring, storage, Box::new(OsEntropy), anchor)?;
@@ -137,7 +158,11 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     if resuming {
         let record = Recording::open(&folder, &unlock, Arc::new(OsStorage))?;
         let known = record.annotations();
-        next_annotation = known.iter().map(|a| a.annotation.id.0 + 1).max().unwrap_or(1);
+        next_annotation = known
+            .iter()
+            .map(|a| a.annotation.id.0 + 1)
+            .max()
+            .unwrap_or(1);
         for point in recorder.resume_points() {
             if let Some(slot) = before.get_mut(usize::from(point.stream.0)) {
                 *slot = point.next_index;
@@ -169,12 +194,21 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     let (marks, marked) = crossbeam_channel::bounded(MARK_QUEUE);
     let (closed, segments) = crossbeam_channel::bounded(SEGMENT_QUEUE);
     let journal = JournalRecorder::new(recorder, marked, closed, view.clone(), anchor, replayed);
-    let consumers = Consumers { recorder: Some(Box::new(journal)), analyser: None };
+    let consumers = Consumers {
+        recorder: Some(Box::new(journal)),
+        analyser: None,
+    };
     let handle = Acquisition::start(device, consumers, room.clock.clone(), config)
         .map_err(|error| Error::internal("start recording", &error))?;
     let events = handle.events();
-    let live =
-        Arc::new(Live::new(session.recording, anchor, view, before, marks, handle));
+    let live = Arc::new(Live::new(
+        session.recording,
+        anchor,
+        view,
+        before,
+        marks,
+        handle,
+    ));
     room.live.enter(session.id, live.clone());
     if resuming {
         let text = "The engine was not running; recording goes on.";
@@ -244,7 +278,9 @@ async fn watch(
     segments: &Receiver<ClosedSegment>,
     events: &Receiver<AcquisitionEvent>,
 ) -> Watched {
-    let planned_ns = session.duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX) * 1_000_000);
+    let planned_ns = session
+        .duration_ms
+        .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX) * 1_000_000);
     let mut beat = tokio::time::interval(COLLECT_BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -303,7 +339,11 @@ async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment
         recording_id: live.recording.0,
         stream,
         segment: segment.number,
-        sha256: segment.sha256.iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha256: segment
+            .sha256
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
         size_bytes: segment.bytes,
         first_counter: Some(segment.first_index),
         samples: segment.end_index.saturating_sub(segment.first_index),
@@ -346,25 +386,40 @@ async fn close(
     if live.view.summary().is_none() {
         notes.push(format!(
             "The recording could not be closed{}; what was stored until then is safe.",
-            live.view.problem().map_or_else(String::new, |problem| format!(" ({problem})"))
+            live.view
+                .problem()
+                .map_or_else(String::new, |problem| format!(" ({problem})"))
         ));
     }
     let unrecorded: u64 = stats.streams.iter().map(|stream| stream.unrecorded).sum();
     if unrecorded > 0 {
-        notes.push(format!("{unrecorded} samples were not recorded: the disk was too slow or full."));
+        notes.push(format!(
+            "{unrecorded} samples were not recorded: the disk was too slow or full."
+        ));
     }
     let gaps: u64 = stats.streams.iter().map(|stream| stream.gaps).sum();
     let size = folder_bytes(&folder(room, live.recording));
-    room.say_once(session.id, "recording/finished", &payloads::RecordingFinished {
-        recording_id: live.recording.0,
-        segments: live.view.summary().map_or(0, |summary| summary.closed.len() as u64),
-        gaps,
-        duration_ms: (live.recorded_ns_of(&stats) / 1_000_000).unsigned_abs(),
-        size_bytes: size,
-    })
+    room.say_once(
+        session.id,
+        "recording/finished",
+        &payloads::RecordingFinished {
+            recording_id: live.recording.0,
+            segments: live
+                .view
+                .summary()
+                .map_or(0, |summary| summary.closed.len() as u64),
+            gaps,
+            duration_ms: (live.recorded_ns_of(&stats) / 1_000_000).unsigned_abs(),
+            size_bytes: size,
+        },
+    )
     .await;
     room.live.forget_end(session.id);
-    let samples = stats.streams.iter().zip(&live.before).map(|(s, before)| s.samples + before);
+    let samples = stats
+        .streams
+        .iter()
+        .zip(&live.before)
+        .map(|(s, before)| s.samples + before);
     Ok(Collection {
         recording: live.recording.to_string(),
         end,
@@ -375,6 +430,12 @@ async fn close(
 }
 
 pub(crate) fn folder_bytes(folder: &std::path::Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|data| data.len())
+        .sum()
 }

@@ -34,7 +34,10 @@ pub struct Probe {
 
 impl Drivers {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { drivers: Arc::new(simulated::drivers()), clock }
+        Self {
+            drivers: Arc::new(simulated::drivers()),
+            clock,
+        }
     }
 
     /// Asks every driver at once; one that hangs holds up no other.
@@ -49,12 +52,16 @@ impl Drivers {
             match tokio::time::timeout_at(deadline, looking.join_next()).await {
                 Ok(Some(Ok((_, Ok(devices))))) => found.devices.extend(devices),
                 Ok(Some(Ok((name, Err(error))))) => {
-                    found.problems.push(format!("{name}: {}", crate::error::chain(&error)));
+                    found
+                        .problems
+                        .push(format!("{name}: {}", crate::error::chain(&error)));
                 }
                 Ok(Some(Err(join))) => found.problems.push(format!("a driver failed: {join}")),
                 Ok(None) => break,
                 Err(_) => {
-                    found.problems.push("a driver did not answer in time".to_owned());
+                    found
+                        .problems
+                        .push("a driver did not answer in time".to_owned());
                     break;
                 }
             }
@@ -72,14 +79,21 @@ impl Drivers {
                 "'neurascale device list' shows what is there.",
             )
         })?;
-        let driver = self.drivers.iter().find(|driver| driver.name() == name).ok_or_else(|| {
-            let names: Vec<_> = self.drivers.iter().map(|driver| driver.name()).collect();
-            Error::new(
-                ErrorKind::NotFound,
-                format!("there is no driver '{name}'; there are: {}", names.join(", ")),
-                "",
-            )
-        })?;
+        let driver = self
+            .drivers
+            .iter()
+            .find(|driver| driver.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = self.drivers.iter().map(|driver| driver.name()).collect();
+                Error::new(
+                    ErrorKind::NotFound,
+                    format!(
+                        "there is no driver '{name}'; there are: {}",
+                        names.join(", ")
+                    ),
+                    "",
+                )
+            })?;
         Ok(driver.open(address, settings, self.clock.clone())?)
     }
 
@@ -100,6 +114,9 @@ impl Drivers {
         } else {
             Vec::new()
         };
-        Ok(Probe { description, impedances })
+        Ok(Probe {
+            description,
+            impedances,
+        })
     }
 }

@@ -43,7 +43,10 @@ pub enum DisplayItem {
 }
 
 /// Starts a feed of `columns_per_s` columns a second for every stream of `live`.
-pub(crate) fn subscribe(live: &Arc<Live>, columns_per_s: u32) -> Result<mpsc::Receiver<DisplayItem>> {
+pub(crate) fn subscribe(
+    live: &Arc<Live>,
+    columns_per_s: u32,
+) -> Result<mpsc::Receiver<DisplayItem>> {
     let columns_per_s = columns_per_s.clamp(MIN_COLUMNS_PER_S, MAX_COLUMNS_PER_S);
     let feed = live.subscribe(DISPLAY_QUEUE)?;
     let mut streams: Vec<_> = live
@@ -66,8 +69,12 @@ pub(crate) fn subscribe(live: &Arc<Live>, columns_per_s: u32) -> Result<mpsc::Re
             let item = match item {
                 FeedItem::Block(block) => {
                     let time = time_of(&live, &block);
-                    let Some(stream) = streams.get_mut(usize::from(block.stream.0)) else { continue };
-                    let Some(mut columns) = stream.push(&block, time) else { continue };
+                    let Some(stream) = streams.get_mut(usize::from(block.stream.0)) else {
+                        continue;
+                    };
+                    let Some(mut columns) = stream.push(&block, time) else {
+                        continue;
+                    };
                     columns.dropped = dropped;
                     DisplayItem::Columns(columns)
                 }
@@ -93,7 +100,11 @@ pub(crate) fn subscribe(live: &Arc<Live>, columns_per_s: u32) -> Result<mpsc::Re
 }
 
 fn time_of(live: &Live, block: &SampleBlock) -> UtcNanos {
-    let stream = live.device.streams.get(usize::from(block.stream.0)).map(|stream| stream.clock);
+    let stream = live
+        .device
+        .streams
+        .get(usize::from(block.stream.0))
+        .map(|stream| stream.clock);
     match (stream, block.device_time) {
         (Some(signal::ClockSource::Device { epoch }), Some(time)) => epoch.plus_nanos(time.0),
         _ => live.utc_at(block.fitted.unwrap_or(block.arrival)),
@@ -121,7 +132,11 @@ impl StreamColumns {
             stream: StreamIndex(u16::try_from(index).unwrap_or(u16::MAX)),
             per_column,
             rate: stream.rate,
-            scales: stream.channels.iter().map(|channel| channel.scale).collect(),
+            scales: stream
+                .channels
+                .iter()
+                .map(|channel| channel.scale)
+                .collect(),
             filled: 0,
             next_index: 0,
             column: vec![(f32::INFINITY, f32::NEG_INFINITY); stream.channels.len()],
@@ -146,7 +161,10 @@ impl StreamColumns {
             let mut filled = started;
             let mut column = 0;
             for sample in 0..block.len {
-                let raw = block.samples.as_f64(channel * block.len + sample).unwrap_or(f64::NAN);
+                let raw = block
+                    .samples
+                    .as_f64(channel * block.len + sample)
+                    .unwrap_or(f64::NAN);
                 let value = scale.apply(raw) as f32;
                 low = low.min(value);
                 high = high.max(value);

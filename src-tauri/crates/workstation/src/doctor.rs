@@ -30,7 +30,12 @@ pub struct Finding {
 
 impl Finding {
     fn new(check: &'static str, level: Level, found: impl Into<String>, remedy: &str) -> Self {
-        Self { check, level, found: found.into(), remedy: remedy.to_owned() }
+        Self {
+            check,
+            level,
+            found: found.into(),
+            remedy: remedy.to_owned(),
+        }
     }
 }
 
@@ -47,7 +52,12 @@ pub(crate) async fn examine(room: &Room) -> Vec<Finding> {
         Finding::new("devices", Level::Good, found, "")
     } else {
         let found = format!("{found}; {}", discovery.problems.join("; "));
-        Finding::new("devices", Level::Warning, found, "See the driver's message.")
+        Finding::new(
+            "devices",
+            Level::Warning,
+            found,
+            "See the driver's message.",
+        )
     });
     findings
 }
@@ -56,7 +66,10 @@ fn disk(room: &Room) -> Finding {
     match crate::disk::free_bytes(&room.config.data_dir) {
         Ok(free) => {
             let hours = free as f64 / ASSUMED_BYTES_PER_HOUR;
-            let found = format!("{:.1} GB free, {hours:.0} h of a 32-channel EEG", free as f64 / 1e9);
+            let found = format!(
+                "{:.1} GB free, {hours:.0} h of a 32-channel EEG",
+                free as f64 / 1e9
+            );
             let remedy = "Free space on the disk of the data folder, or move the data folder.";
             match hours {
                 h if h < DISK_PROBLEM_HOURS => Finding::new("disk", Level::Problem, found, remedy),
@@ -95,7 +108,10 @@ fn permissions(data_dir: &Path) -> Finding {
         Ok(data) => Finding::new(
             "permissions",
             Level::Warning,
-            format!("other users may enter the data folder (mode {:o})", data.mode() & 0o777),
+            format!(
+                "other users may enter the data folder (mode {:o})",
+                data.mode() & 0o777
+            ),
             "Run 'chmod 700' on the data folder.",
         ),
         Err(error) => Finding::new(
@@ -109,7 +125,12 @@ fn permissions(data_dir: &Path) -> Finding {
 
 #[cfg(not(unix))]
 fn permissions(_data_dir: &Path) -> Finding {
-    Finding::new("permissions", Level::Good, "not looked at on this system", "")
+    Finding::new(
+        "permissions",
+        Level::Good,
+        "not looked at on this system",
+        "",
+    )
 }
 
 /// Serial ports that are there but closed to this user.
@@ -122,7 +143,11 @@ fn ports() -> Finding {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with("ttyUSB") || name.starts_with("ttyACM") {
-            match std::fs::OpenOptions::new().read(true).write(true).open(entry.path()) {
+            match std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(entry.path())
+            {
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                     closed.push(name);
                 }
@@ -131,7 +156,12 @@ fn ports() -> Finding {
         }
     }
     if closed.is_empty() {
-        return Finding::new("ports", Level::Good, format!("{open} serial port(s) usable"), "");
+        return Finding::new(
+            "ports",
+            Level::Good,
+            format!("{open} serial port(s) usable"),
+            "",
+        );
     }
     Finding::new(
         "ports",
@@ -144,7 +174,11 @@ fn ports() -> Finding {
 /// Whether the system's clock is kept right by a time service.
 fn clock() -> Finding {
     // systemd-timesyncd's mark, and chrony's and ntpd's drift files.
-    let marks = ["/run/systemd/timesync/synchronized", "/var/lib/chrony/drift", "/var/lib/ntp/ntp.drift"];
+    let marks = [
+        "/run/systemd/timesync/synchronized",
+        "/var/lib/chrony/drift",
+        "/var/lib/ntp/ntp.drift",
+    ];
     if marks.iter().any(|mark| Path::new(mark).exists()) {
         return Finding::new("clock", Level::Good, "a time service keeps the clock", "");
     }
@@ -166,5 +200,10 @@ fn sleep() -> Finding {
             "Run it as the system service, or start sessions under 'systemd-inhibit --what=sleep'.",
         );
     }
-    Finding::new("sleep", Level::Good, "no service that puts this system to sleep was found", "")
+    Finding::new(
+        "sleep",
+        Level::Good,
+        "no service that puts this system to sleep was found",
+        "",
+    )
 }

@@ -71,14 +71,20 @@ pub(crate) fn report_file(room: &Room, id: Uuid) -> PathBuf {
 /// Opens a session's recording for reading.
 pub(crate) fn open(room: &Room, session: &SessionRecord) -> Result<Recording> {
     let unlock = Unlock::Station(room.station_key()?);
-    Ok(Recording::open(&folder(room, session.recording), &unlock, Arc::new(OsStorage))?)
+    Ok(Recording::open(
+        &folder(room, session.recording),
+        &unlock,
+        Arc::new(OsStorage),
+    )?)
 }
 
 async fn blocking<T: Send + 'static>(
     operation: &'static str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal(operation, &error))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal(operation, &error))?
 }
 
 fn analysis_of(recording: &Recording) -> Result<report::Analysis> {
@@ -99,7 +105,10 @@ pub(crate) async fn analyse(room: &Room, session: &SessionRecord) -> Result<Vec<
             .collect();
         let mut notes = Vec::new();
         if !poor.is_empty() {
-            notes.push(format!("Poor signal for more than half of the time: {}.", poor.join(", ")));
+            notes.push(format!(
+                "Poor signal for more than half of the time: {}.",
+                poor.join(", ")
+            ));
         }
         Ok(notes)
     })
@@ -120,8 +129,12 @@ pub(crate) async fn make_report(
     let sha256 = blocking("make the report", move || {
         let pdf = report::render_pdf(&content)
             .map_err(|error| Error::internal("typeset the report", &error))?;
-        let sealed =
-            seal::seal(&keep.evidence()?.key.document_key(), id, &pdf, &mut OsEntropy)?;
+        let sealed = seal::seal(
+            &keep.evidence()?.key.document_key(),
+            id,
+            &pdf,
+            &mut OsEntropy,
+        )?;
         seal::write_whole(&at, &sealed)?;
         Ok(hex(&Sha256::digest(&pdf)))
     })
@@ -142,7 +155,9 @@ pub(crate) async fn make_report(
         sha256: sha256.clone(),
         by_user_id: None,
     };
-    room.notary()?.say_once(session.id.0, &format!("report/{id}"), &payload).await?;
+    room.notary()?
+        .say_once(session.id.0, &format!("report/{id}"), &payload)
+        .await?;
     Ok(MadeReport { id, path, sha256 })
 }
 
@@ -220,7 +235,8 @@ pub(crate) async fn export(
     let options = options_of(room, session, &patient, &request, key.is_some())?;
     let (keep, of, at) = (room.clone(), session.clone(), target.clone());
     let made = blocking("export", move || {
-        std::fs::create_dir_all(&at).map_err(|error| Error::file("make the folder", &at, &error))?;
+        std::fs::create_dir_all(&at)
+            .map_err(|error| Error::file("make the folder", &at, &error))?;
         let recording = open(&keep, &of)?;
         let source = RecordingSource::new(&recording);
         export_edf(&source, &at, &options, &mut |done| {
@@ -233,17 +249,26 @@ pub(crate) async fn export(
     note_export(room, session, id, &request, &made).await?;
     Ok(MadeExport {
         folder: target,
-        files: made.files.into_iter().map(|f| (f.path, f.sha256, f.bytes)).collect(),
+        files: made
+            .files
+            .into_iter()
+            .map(|f| (f.path, f.sha256, f.bytes))
+            .collect(),
         warnings: warnings_of(made.warnings, made.dropped_annotations.len(), &made.omitted),
     })
 }
 
 fn warnings_of(mut all: Vec<String>, dropped: usize, omitted: &[export::Omitted]) -> Vec<String> {
     if dropped > 0 && !all.iter().any(|warning| warning.contains("annotation")) {
-        all.push(format!("{dropped} free-text annotation(s) were left out (not reviewed)."));
+        all.push(format!(
+            "{dropped} free-text annotation(s) were left out (not reviewed)."
+        ));
     }
     for stream in omitted {
-        all.push(format!("Stream {} was left out: {}", stream.stream.0, stream.reason));
+        all.push(format!(
+            "Stream {} was left out: {}",
+            stream.stream.0, stream.reason
+        ));
     }
     all
 }
@@ -279,7 +304,9 @@ async fn note_export(
         sha256: made.files.iter().map(|file| file.sha256.clone()).collect(),
         by_user_id: None,
     };
-    room.notary()?.say_once(session.id.0, &format!("export/{id}"), &payload).await
+    room.notary()?
+        .say_once(session.id.0, &format!("export/{id}"), &payload)
+        .await
 }
 
 fn options_of(
@@ -289,20 +316,32 @@ fn options_of(
     request: &ExportRequest,
     again: bool,
 ) -> Result<ExportOptions> {
-    let short: String = session.recording.to_string().chars().filter(|c| *c != '-').collect();
+    let short: String = session
+        .recording
+        .to_string()
+        .chars()
+        .filter(|c| *c != '-')
+        .collect();
     let subject = match &request.subject {
         Some(subject) => subject.clone(),
         // The end of the id is random; its beginning is a time.
         None => format!("sub-{}", &short[short.len().saturating_sub(8)..]),
     };
-    let base_name: String = if request.identified { format!("recording-{short}") } else { subject.clone() };
+    let base_name: String = if request.identified {
+        format!("recording-{short}")
+    } else {
+        subject.clone()
+    };
     let privacy = if request.identified {
         Privacy::Identified(identity_of(patient, session))
     } else {
         Privacy::Deidentified(Deidentification {
             subject_code: subject,
             date_shift_days: date_shift(room, patient)?,
-            age_years: patient.identity.birth_date.and_then(|b| age(b.date(), session.started)),
+            age_years: patient
+                .identity
+                .birth_date
+                .and_then(|b| age(b.date(), session.started)),
             annotations_reviewed: request.annotations_reviewed,
         })
     };
@@ -353,7 +392,10 @@ fn identity_of(patient: &PatientRecord, session: &SessionRecord) -> ExportIdenti
             month: birth.date().month() as u8,
             day: birth.date().day(),
         }),
-        name: [identity.family_name.as_str(), identity.given_name.as_str()].join(" ").trim().to_owned(),
+        name: [identity.family_name.as_str(), identity.given_name.as_str()]
+            .join(" ")
+            .trim()
+            .to_owned(),
         administration_code: session.id.to_string(),
         technician: String::new(),
     }
@@ -367,9 +409,11 @@ fn export_error(error: &export::ExportError) -> Error {
             text,
             "Free space in the target folder, or export elsewhere; nothing was left half-written.",
         ),
-        export::ExportError::Exists { .. } => {
-            Error::new(ErrorKind::Conflict, text, "Choose another folder, or move those files away.")
-        }
+        export::ExportError::Exists { .. } => Error::new(
+            ErrorKind::Conflict,
+            text,
+            "Choose another folder, or move those files away.",
+        ),
         export::ExportError::Option { .. } => Error::new(ErrorKind::Invalid, text, ""),
         _ => Error::new(ErrorKind::Internal, text, ""),
     }

@@ -3,8 +3,8 @@
 //! The handles live here, in memory, behind a lock that is held only to copy them: neither the
 //! store nor the disk nor a device's reading thread stands between the command and its effect.
 
-use contract::{Clock, Safety};
 use clinic::SessionId;
+use contract::{Clock, Safety};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,13 +34,22 @@ struct Handle {
 impl SafetyBoard {
     /// From now on an emergency stop reaches this device.
     pub(crate) fn enter(&self, session: SessionId, device: &str, safety: Arc<dyn Safety>) {
-        let handle = Handle { device: device.to_owned(), safety };
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).insert(session, handle);
+        let handle = Handle {
+            device: device.to_owned(),
+            safety,
+        };
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session, handle);
     }
 
     /// The device is closed.
     pub(crate) fn leave(&self, session: SessionId) {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        self.handles
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&session);
     }
 
     /// Ends what acts on the patient, in `only` or everywhere, all devices at the same time.

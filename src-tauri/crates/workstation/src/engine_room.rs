@@ -2,9 +2,9 @@
 
 use crate::config::Config;
 use crate::devices::Drivers;
+use crate::doctor::Level;
 use crate::emergency::SafetyBoard;
 use crate::error::{Error, ErrorKind, Result};
-use crate::doctor::Level;
 use crate::live::LiveBoard;
 use crate::notary::Notary;
 use crate::records::Records;
@@ -94,13 +94,19 @@ impl Room {
 
     pub(crate) fn workflows(&self) -> Result<&Engine> {
         self.evidence()?.workflows.get().ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "the workflow engine is not running", "")
+            Error::new(
+                ErrorKind::Internal,
+                "the workflow engine is not running",
+                "",
+            )
         })
     }
 
     /// The key to which recordings are wrapped.
     pub(crate) fn station_key(&self) -> Result<recording::StationKey> {
-        Ok(recording::StationKey::from_bytes(*self.evidence()?.key.recording_key()))
+        Ok(recording::StationKey::from_bytes(
+            *self.evidence()?.key.recording_key(),
+        ))
     }
 
     pub(crate) fn protocol(&self, id: &str) -> Result<Protocol> {
@@ -119,7 +125,12 @@ impl Room {
     }
 
     /// As [`Self::say`], once however often it is called with this key.
-    pub(crate) async fn say_once<P: Payload + Sync>(&self, session: SessionId, key: &str, payload: &P) {
+    pub(crate) async fn say_once<P: Payload + Sync>(
+        &self,
+        session: SessionId,
+        key: &str,
+        payload: &P,
+    ) {
         let said = match self.notary() {
             Ok(notary) => notary.say_once(session.0, key, payload).await,
             Err(error) => Err(error),
@@ -155,7 +166,8 @@ impl Room {
             Some(warning) => (
                 Level::Warning,
                 format!("{found}: {warning}"),
-                "Keep it with systemd-creds (see the service unit), or set a passphrase.".to_owned(),
+                "Keep it with systemd-creds (see the service unit), or set a passphrase."
+                    .to_owned(),
             ),
         })
     }

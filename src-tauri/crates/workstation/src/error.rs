@@ -43,7 +43,11 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// An error with what to do about it.
     pub fn new(kind: ErrorKind, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), remedy: remedy.into() }
+        Self {
+            kind,
+            message: message.into(),
+            remedy: remedy.into(),
+        }
     }
 
     /// Kind.
@@ -63,7 +67,11 @@ impl Error {
     }
 
     pub(crate) fn internal(operation: &str, error: &(dyn StdError + 'static)) -> Self {
-        Self::new(ErrorKind::Internal, format!("{operation}: {}", chain(error)), "")
+        Self::new(
+            ErrorKind::Internal,
+            format!("{operation}: {}", chain(error)),
+            "",
+        )
     }
 }
 
@@ -130,11 +138,16 @@ impl Error {
                 (ErrorKind::DiskFull, FREE_SPACE)
             }
             std::io::ErrorKind::NotFound => (ErrorKind::NotFound, ""),
-            std::io::ErrorKind::PermissionDenied => {
-                (ErrorKind::Refused, "The engine's user must be allowed to use that place.")
-            }
+            std::io::ErrorKind::PermissionDenied => (
+                ErrorKind::Refused,
+                "The engine's user must be allowed to use that place.",
+            ),
             _ => (ErrorKind::Internal, ""),
         };
-        Self::new(kind, format!("{operation} {}: {error}", path.display()), remedy)
+        Self::new(
+            kind,
+            format!("{operation} {}: {error}", path.display()),
+            remedy,
+        )
     }
 }

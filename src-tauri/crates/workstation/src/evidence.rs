@@ -67,7 +67,10 @@ impl Workstation {
         while next < size && found.len() < limit {
             let end = size.min(next + 1_000);
             let page = log.ledger_entries(next..end).await?;
-            found.extend(page.into_iter().filter(|e| kind.is_none_or(|kind| e.kind == kind)));
+            found.extend(
+                page.into_iter()
+                    .filter(|e| kind.is_none_or(|kind| e.kind == kind)),
+            );
             next = end;
         }
         found.truncate(limit);
@@ -116,9 +119,16 @@ impl Workstation {
         let mut filter = Filter::all();
         if let Some(name) = event_type {
             let known = events::payloads::schemas();
-            let found = known.into_iter().map(|(kind, ..)| kind).find(|kind| kind.as_str() == name);
+            let found = known
+                .into_iter()
+                .map(|(kind, ..)| kind)
+                .find(|kind| kind.as_str() == name);
             filter = Filter::of_types([found.ok_or_else(|| {
-                Error::new(ErrorKind::Invalid, format!("there is no event type '{name}'"), "")
+                Error::new(
+                    ErrorKind::Invalid,
+                    format!("there is no event type '{name}'"),
+                    "",
+                )
             })?]);
         }
         if let Some(correlation) = correlation {
@@ -129,7 +139,11 @@ impl Workstation {
         let after = Position(from.saturating_sub(1));
         let events = log.read(after, limit, &filter).await;
         events.map_err(|error| {
-            Error::new(ErrorKind::Store, crate::error::chain(&error), "See 'neurascale doctor'.")
+            Error::new(
+                ErrorKind::Store,
+                crate::error::chain(&error),
+                "See 'neurascale doctor'.",
+            )
         })
     }
 
@@ -145,7 +159,10 @@ impl Workstation {
         };
         let description = workflows.describe(id).await.map_err(failed)?;
         let events = workflows.history(id).await.map_err(failed)?;
-        Ok(WorkflowHistory { summary: description.summary, events })
+        Ok(WorkflowHistory {
+            summary: description.summary,
+            events,
+        })
     }
 
     /// Runs a workflow's code against its history again: `None` when they agree, else where they
@@ -155,7 +172,9 @@ impl Workstation {
     /// No such workflow, or the store.
     pub async fn replay_workflow(&self, id: &str) -> Result<(u64, Option<String>)> {
         let history = self.workflow(id).await?;
-        let activities = Arc::new(crate::activities::Activities { room: self.room.clone() });
+        let activities = Arc::new(crate::activities::Activities {
+            room: self.room.clone(),
+        });
         let mut registry = Registry::new();
         clinic::register_session(&mut registry, activities.clone());
         clinic::register_onboarding(&mut registry, activities);
@@ -220,7 +239,10 @@ impl Workstation {
             .filter(|(hash, _)| !hashes.contains(hash))
             .map(|(hash, name)| format!("{name}: the ledger has {hash}, the disk has not"))
             .collect();
-        let in_ledger = noted.iter().filter(|(hash, _)| hashes.contains(hash)).count() as u64;
+        let in_ledger = noted
+            .iter()
+            .filter(|(hash, _)| hashes.contains(hash))
+            .count() as u64;
         Ok(RecordingCheck {
             id: session.recording.to_string(),
             files,
@@ -238,10 +260,13 @@ impl Workstation {
         let mut found = BTreeSet::new();
         let mut after = Position::START;
         loop {
-            let page = log.read(after, 1_000, &filter).await.map_err(|error| {
-                Error::new(ErrorKind::Store, crate::error::chain(&error), "")
-            })?;
-            let Some(last) = page.last() else { return Ok(found) };
+            let page = log
+                .read(after, 1_000, &filter)
+                .await
+                .map_err(|error| Error::new(ErrorKind::Store, crate::error::chain(&error), ""))?;
+            let Some(last) = page.last() else {
+                return Ok(found);
+            };
             after = last.position;
             for event in &page {
                 if let Ok(closed) = event.event.payload::<RecordingSegmentClosed>() {
@@ -267,8 +292,7 @@ impl Workstation {
         }
         let at = folder(&self.room, session.recording);
         let unlock = Unlock::Station(self.room.station_key()?);
-        let work =
-            move || recording::repair(&at, &unlock, Arc::new(OsStorage), &mut OsEntropy);
+        let work = move || recording::repair(&at, &unlock, Arc::new(OsStorage), &mut OsEntropy);
         let repaired = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::internal("repair the recording", &error))?;

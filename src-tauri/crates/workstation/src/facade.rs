@@ -52,17 +52,26 @@ impl Workstation {
             Err(error) => {
                 tracing::error!(%error, "the store is not open");
                 let remedy = error.remedy().to_owned();
-                Opened::Closed { problem: error.to_string(), remedy }
+                Opened::Closed {
+                    problem: error.to_string(),
+                    remedy,
+                }
             }
         };
-        let workstation = Self { room: Room::new(config, opened) };
+        let workstation = Self {
+            room: Room::new(config, opened),
+        };
         workstation.start_workflows().await;
         Ok(workstation)
     }
 
     async fn start_workflows(&self) {
-        let Ok(evidence) = self.room.evidence() else { return };
-        let activities = Arc::new(Activities { room: self.room.clone() });
+        let Ok(evidence) = self.room.evidence() else {
+            return;
+        };
+        let activities = Arc::new(Activities {
+            room: self.room.clone(),
+        });
         let mut registry = Registry::new();
         register_session(&mut registry, activities.clone());
         register_onboarding(&mut registry, activities);
@@ -85,13 +94,20 @@ impl Workstation {
     /// Ends everything in order. Running sessions are interrupted whole and go on at the next
     /// start.
     pub async fn shutdown(&self) {
-        let Ok(evidence) = self.room.evidence() else { return };
+        let Ok(evidence) = self.room.evidence() else {
+            return;
+        };
         if let Some(engine) = evidence.workflows.get() {
             engine.stop().await;
         }
         for session in self.room.live.sessions() {
             // A collection that did not give way in time: stop its threads all the same.
-            if let Some(handle) = self.room.live.get(session).and_then(|live| live.take_handle()) {
+            if let Some(handle) = self
+                .room
+                .live
+                .get(session)
+                .and_then(|live| live.take_handle())
+            {
                 let _ = tokio::task::spawn_blocking(move || drop(handle.stop())).await;
             }
         }
@@ -109,7 +125,11 @@ impl Workstation {
     #[must_use]
     pub fn take_recovery_code(&self) -> Option<String> {
         let evidence = self.room.evidence().ok()?;
-        let code = evidence.recovery.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let code = evidence
+            .recovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         code.map(|code| code.to_string())
     }
 
@@ -143,9 +163,17 @@ impl Workstation {
     ///
     /// # Errors
     /// The session is not recording.
-    pub fn display(&self, session: SessionId, columns_per_s: u32) -> Result<mpsc::Receiver<DisplayItem>> {
+    pub fn display(
+        &self,
+        session: SessionId,
+        columns_per_s: u32,
+    ) -> Result<mpsc::Receiver<DisplayItem>> {
         let live = self.room.live.get(session).ok_or_else(|| {
-            Error::new(ErrorKind::Conflict, format!("session {session} is not recording"), "")
+            Error::new(
+                ErrorKind::Conflict,
+                format!("session {session} is not recording"),
+                "",
+            )
         })?;
         crate::display::subscribe(&live, columns_per_s)
     }
@@ -189,7 +217,11 @@ impl Workstation {
             Some(report) if pdf.is_some() || html.is_some() => {
                 let bytes = documents::report_pdf(&self.room, report).await?;
                 let sha256 = documents::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
-                MadeReport { id: report, path: documents::report_file(&self.room, report), sha256 }
+                MadeReport {
+                    id: report,
+                    path: documents::report_file(&self.room, report),
+                    sha256,
+                }
             }
             _ => documents::make_report(&self.room, &session, None).await?,
         };
@@ -212,8 +244,8 @@ impl Workstation {
     /// A file in the way, no space, the store.
     pub async fn backup(&self, target: &Path) -> Result<(u64, String)> {
         self.room.store()?.backup(target, None).await?;
-        let bytes =
-            std::fs::read(target).map_err(|error| Error::file("read the backup", target, &error))?;
+        let bytes = std::fs::read(target)
+            .map_err(|error| Error::file("read the backup", target, &error))?;
         let sha256 = documents::hex(&<sha2::Sha256 as sha2::Digest>::digest(&bytes));
         Ok((bytes.len() as u64, sha256))
     }

@@ -49,7 +49,11 @@ impl Live {
     }
 
     fn with_handle<T>(&self, use_it: impl FnOnce(&AcquisitionHandle) -> T) -> Option<T> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(use_it)
+        self.handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(use_it)
     }
 
     /// Ends the recording at the next beat of its collection.
@@ -63,11 +67,15 @@ impl Live {
 
     /// Takes the handle out, to stop it; `None` when someone has done so.
     pub(crate) fn take_handle(&self) -> Option<AcquisitionHandle> {
-        self.handle.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.handle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     pub(crate) fn is_ended(&self) -> bool {
-        self.with_handle(AcquisitionHandle::is_ended).unwrap_or(true)
+        self.with_handle(AcquisitionHandle::is_ended)
+            .unwrap_or(true)
     }
 
     pub(crate) fn stats(&self) -> Option<AcquisitionStats> {
@@ -82,7 +90,9 @@ impl Live {
 
     /// UTC of `host` by this recording's own time.
     pub(crate) fn utc_at(&self, host: HostNanos) -> UtcNanos {
-        self.anchor.utc.plus_nanos(host.nanos_since(self.anchor.host))
+        self.anchor
+            .utc
+            .plus_nanos(host.nanos_since(self.anchor.host))
     }
 
     /// Puts a mark into the record.
@@ -106,7 +116,10 @@ impl Live {
     /// Time that was recorded before this start, ns.
     pub(crate) fn before_ns(&self) -> i64 {
         let streams = self.device.streams.iter().zip(&self.before);
-        streams.map(|(stream, before)| stream.rate.nanos_of(*before)).max().unwrap_or(0)
+        streams
+            .map(|(stream, before)| stream.rate.nanos_of(*before))
+            .max()
+            .unwrap_or(0)
     }
 
     /// As [`Self::recorded_ns`], by an account that is known.
@@ -119,7 +132,11 @@ impl Live {
             .map(|((stream, stats), before)| {
                 let replayed = self.is_replayed(stream);
                 let samples = stats.samples + stats.missing;
-                stream.rate.nanos_of(if replayed { samples.max(*before) } else { samples + before })
+                stream.rate.nanos_of(if replayed {
+                    samples.max(*before)
+                } else {
+                    samples + before
+                })
             })
             .max()
             .unwrap_or(0)
@@ -151,15 +168,25 @@ pub(crate) struct LiveBoard {
 
 impl LiveBoard {
     pub(crate) fn enter(&self, session: SessionId, live: Arc<Live>) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(session, live);
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session, live);
     }
 
     pub(crate) fn leave(&self, session: SessionId) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&session);
     }
 
     pub(crate) fn get(&self, session: SessionId) -> Option<Arc<Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).get(&session).cloned()
+        self.live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&session)
+            .cloned()
     }
 
     pub(crate) fn sessions(&self) -> Vec<SessionId> {
@@ -169,17 +196,26 @@ impl LiveBoard {
 
     /// Asks a collection to end, whether it has begun or not.
     pub(crate) fn end(&self, session: SessionId) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(session);
+        self.ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(session);
         if let Some(live) = self.get(session) {
             live.stop();
         }
     }
 
     pub(crate) fn end_was_asked(&self, session: SessionId) -> bool {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).contains(&session)
+        self.ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&session)
     }
 
     pub(crate) fn forget_end(&self, session: SessionId) {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        self.ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&session);
     }
 }

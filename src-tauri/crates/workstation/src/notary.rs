@@ -37,7 +37,11 @@ impl Notary {
             .event_in(context, payload)
             .map_err(|error| Error::internal("make an event", &error))?;
         event.event_id = id_of(correlation, key);
-        self.publisher.send(event).await.map(drop).map_err(|error| bus_error(&error))
+        self.publisher
+            .send(event)
+            .await
+            .map(drop)
+            .map_err(|error| bus_error(&error))
     }
 }
 
@@ -56,7 +60,10 @@ pub(crate) fn id_of(correlation: Uuid, key: &str) -> Uuid {
 fn bus_error(error: &BusError) -> Error {
     Error::new(
         ErrorKind::Store,
-        format!("the event could not be stored: {}", crate::error::chain(error)),
+        format!(
+            "the event could not be stored: {}",
+            crate::error::chain(error)
+        ),
         "Recording goes on. 'neurascale doctor' says what is wrong with the store.",
     )
 }

@@ -31,7 +31,13 @@ impl Workstation {
     ) -> Result<PatientId> {
         let id = PatientId(Uuid::now_v7());
         let consent = ConsentState::Missing;
-        let record = PatientRecord { id, identity, training, temporary, consent };
+        let record = PatientRecord {
+            id,
+            identity,
+            training,
+            temporary,
+            consent,
+        };
         self.room.records()?.add_patient(&record).await?;
         let options = StartOptions::id(onboarding_id(id)).with_correlation(id.to_string());
         let started = self
@@ -68,7 +74,10 @@ impl Workstation {
         records.patient(id).await?;
         records.set_consent(id, state).await?;
         let workflows = self.room.workflows()?;
-        match workflows.signal(&onboarding_id(id), &ConsentAnswered { state }).await {
+        match workflows
+            .signal(&onboarding_id(id), &ConsentAnswered { state })
+            .await
+        {
             // Answered once already, or a patient from before onboarding was a workflow.
             Ok(()) | Err(EngineError::Closed(_) | EngineError::NotFound(_)) => {}
             Err(error) => return Err(Error::internal("tell onboarding", &error)),
@@ -76,7 +85,9 @@ impl Workstation {
         if state == ConsentState::Withdrawn {
             for session in self.room.live.sessions() {
                 if records.session(session).await?.patient == id {
-                    let told = workflows.signal(&session.to_string(), &ConsentWithdrawn {}).await;
+                    let told = workflows
+                        .signal(&session.to_string(), &ConsentWithdrawn {})
+                        .await;
                     told.map_err(|error| Error::internal("end the recording", &error))?;
                 }
             }

@@ -27,11 +27,17 @@ pub(crate) async fn prepare(
     session: &SessionRecord,
 ) -> Result<Prepared> {
     let protocol = room.protocol(&session.protocol)?;
-    let (drivers, id, settings) =
-        (room.drivers.clone(), session.device.clone(), session.settings.clone());
+    let (drivers, id, settings) = (
+        room.drivers.clone(),
+        session.device.clone(),
+        session.settings.clone(),
+    );
     let opened = tokio::task::spawn_blocking(move || drivers.open(&id, &settings));
-    let device = opened.await.map_err(|error| Error::internal("open the device", &error))??;
-    room.safety.enter(session.id, &session.device, device.safety());
+    let device = opened
+        .await
+        .map_err(|error| Error::internal("open the device", &error))??;
+    room.safety
+        .enter(session.id, &session.device, device.safety());
     let cancel = Cancel::default();
     let broken_off = cancel.clone();
     let clock = room.clock.clone();
@@ -73,17 +79,31 @@ fn examine(
             .map(|e| e.impedance.electrode.clone())
             .collect();
         if !high.is_empty() {
-            prepared.notes.push(format!("Impedance too high or unknown: {}.", high.join(", ")));
-            prepared.waived.push((WaivedRequirement::Impedance, "above_limit".to_owned()));
+            prepared.notes.push(format!(
+                "Impedance too high or unknown: {}.",
+                high.join(", ")
+            ));
+            prepared
+                .waived
+                .push((WaivedRequirement::Impedance, "above_limit".to_owned()));
         }
         checks.impedances = report.electrodes.into_iter().map(|e| e.impedance).collect();
     } else if protocol.impedance_at_start {
-        prepared.notes.push("The device cannot measure impedances.".to_owned());
-        prepared.waived.push((WaivedRequirement::Impedance, "device_cannot".to_owned()));
+        prepared
+            .notes
+            .push("The device cannot measure impedances.".to_owned());
+        prepared
+            .waived
+            .push((WaivedRequirement::Impedance, "device_cannot".to_owned()));
     }
     if protocol.calibration && can.calibration.is_some() && !cancel.is_cancelled() {
-        let report =
-            run_calibration(device.as_mut(), CalibrationLimits::default(), clock, cancel, &mut |_| ())?;
+        let report = run_calibration(
+            device.as_mut(),
+            CalibrationLimits::default(),
+            clock,
+            cancel,
+            &mut |_| (),
+        )?;
         let failed: Vec<_> = report
             .channels
             .iter()
@@ -91,8 +111,12 @@ fn examine(
             .map(|c| c.label.clone())
             .collect();
         if !failed.is_empty() {
-            prepared.notes.push(format!("Calibration failed: {}.", failed.join(", ")));
-            prepared.waived.push((WaivedRequirement::Calibration, "failed".to_owned()));
+            prepared
+                .notes
+                .push(format!("Calibration failed: {}.", failed.join(", ")));
+            prepared
+                .waived
+                .push((WaivedRequirement::Calibration, "failed".to_owned()));
         }
         checks.calibration = report
             .channels
@@ -105,8 +129,12 @@ fn examine(
             })
             .collect();
     } else if protocol.calibration && can.calibration.is_none() {
-        prepared.notes.push("The device has no calibration signal: display check only.".to_owned());
-        prepared.waived.push((WaivedRequirement::Calibration, "device_cannot".to_owned()));
+        prepared
+            .notes
+            .push("The device has no calibration signal: display check only.".to_owned());
+        prepared
+            .waived
+            .push((WaivedRequirement::Calibration, "device_cannot".to_owned()));
     }
     if let Err(error) = device.stop() {
         tracing::warn!(%error, "stop the device after its checks");

@@ -22,7 +22,10 @@ pub(crate) struct RecorderView {
 
 impl RecorderView {
     pub(crate) fn starting_at(next_annotation: u64) -> Self {
-        Self { next_annotation: AtomicU64::new(next_annotation), ..Self::default() }
+        Self {
+            next_annotation: AtomicU64::new(next_annotation),
+            ..Self::default()
+        }
     }
 
     /// Reserves an annotation's identity.
@@ -36,17 +39,26 @@ impl RecorderView {
     }
 
     pub(crate) fn gaps(&self) -> Vec<Gap> {
-        self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.gaps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// How the recording ended, once it has.
     pub(crate) fn summary(&self) -> Option<RecordingSummary> {
-        self.summary.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.summary
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What keeps the recorder from writing just now.
     pub(crate) fn problem(&self) -> Option<String> {
-        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.problem
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn set_problem(&self, problem: Option<String>) {
@@ -154,7 +166,12 @@ impl JournalRecorder {
     }
 
     fn block(&mut self, block: &SampleBlock) -> Result<(), RecordingError> {
-        let before = self.replayed.before.get(usize::from(block.stream.0)).copied().unwrap_or(0);
+        let before = self
+            .replayed
+            .before
+            .get(usize::from(block.stream.0))
+            .copied()
+            .unwrap_or(0);
         let appended = if block.first_index >= before {
             self.recorder.append(block)?
         } else if block.end_index() <= before {
@@ -166,18 +183,29 @@ impl JournalRecorder {
         };
         if appended == Appended::Lost {
             // The journal declares the gap itself; acquisition must not offer the block again.
-            self.view.set_problem(Some("the disk does not take data; samples are lost".into()));
+            self.view
+                .set_problem(Some("the disk does not take data; samples are lost".into()));
         }
         Ok(())
     }
 
     fn is_recorded(&self, stream: StreamIndex, end: u64) -> bool {
-        self.replayed.before.get(usize::from(stream.0)).is_some_and(|before| end <= *before)
+        self.replayed
+            .before
+            .get(usize::from(stream.0))
+            .is_some_and(|before| end <= *before)
     }
 
     fn note(&mut self, kind: &str, text: String) -> Result<(), RecordingError> {
-        let at = self.anchor.utc.plus_nanos(self.last_tick.nanos_since(self.anchor.host));
-        self.recorder.mark(&recording::Mark { at, kind: kind.to_owned(), text })
+        let at = self
+            .anchor
+            .utc
+            .plus_nanos(self.last_tick.nanos_since(self.anchor.host));
+        self.recorder.mark(&recording::Mark {
+            at,
+            kind: kind.to_owned(),
+            text,
+        })
     }
 
     fn take_marks(&mut self) -> Result<(), RecordingError> {
@@ -218,7 +246,12 @@ impl BlockRecorder for JournalRecorder {
             self.view.stored_until.store(until.0, Ordering::Relaxed);
         }
         self.drain();
-        self.view.set_problem(ticked.as_ref().err().map(|error| crate::error::chain(error)));
+        self.view.set_problem(
+            ticked
+                .as_ref()
+                .err()
+                .map(|error| crate::error::chain(error)),
+        );
         ticked.map_err(|error| failure(&error))
     }
 }
@@ -254,5 +287,8 @@ fn failure(error: &RecordingError) -> RecorderFailure {
         RecordingError::Storage { .. } => RecorderFailureKind::Io,
         _ => RecorderFailureKind::Rejected,
     };
-    RecorderFailure { kind, message: crate::error::chain(error) }
+    RecorderFailure {
+        kind,
+        message: crate::error::chain(error),
+    }
 }

@@ -190,7 +190,8 @@ impl Records {
             created_at: now,
             updated_at: now,
         };
-        self.commit(UnitOfWork::new().statement(write::insert_patient(&row))).await
+        self.commit(UnitOfWork::new().statement(write::insert_patient(&row)))
+            .await
     }
 
     async fn patient_of(&self, row: PatientRow) -> Result<PatientRecord> {
@@ -200,7 +201,10 @@ impl Records {
             identity: Identity {
                 family_name: row.family_name,
                 given_name: row.given_name,
-                birth_date: row.birth_date.as_deref().and_then(|text| BirthDate::parse(text).ok()),
+                birth_date: row
+                    .birth_date
+                    .as_deref()
+                    .and_then(|text| BirthDate::parse(text).ok()),
                 sex: match row.sex {
                     rows::Sex::Female => Sex::Female,
                     rows::Sex::Male => Sex::Male,
@@ -221,7 +225,8 @@ impl Records {
 
     pub(crate) async fn patient(&self, id: PatientId) -> Result<PatientRecord> {
         let row = self.store.patient(rows::PatientId(id.0)).await?;
-        self.patient_of(row.ok_or_else(|| Error::not_found("patient", id))?).await
+        self.patient_of(row.ok_or_else(|| Error::not_found("patient", id))?)
+            .await
     }
 
     pub(crate) async fn patients(&self, search: &str) -> Result<Vec<PatientRecord>> {
@@ -238,8 +243,12 @@ impl Records {
     }
 
     pub(crate) async fn standing_training_patient(&self) -> Result<Option<PatientRecord>> {
-        let Some(value) = self.store.setting(TRAINING_PATIENT).await? else { return Ok(None) };
-        let id = value.as_str().and_then(|text| text.parse::<PatientId>().ok());
+        let Some(value) = self.store.setting(TRAINING_PATIENT).await? else {
+            return Ok(None);
+        };
+        let id = value
+            .as_str()
+            .and_then(|text| text.parse::<PatientId>().ok());
         match id {
             Some(id) => Ok(self.patient(id).await.ok()),
             None => Ok(None),
@@ -264,7 +273,8 @@ impl Records {
             by_user_id: None,
             at: self.now(),
         };
-        self.commit(UnitOfWork::new().statement(write::insert_consent(&row))).await
+        self.commit(UnitOfWork::new().statement(write::insert_consent(&row)))
+            .await
     }
 
     pub(crate) async fn add_session(&self, session: &SessionRecord) -> Result<()> {
@@ -303,18 +313,27 @@ impl Records {
         let unit = UnitOfWork::new()
             .statement(write::insert_session(&row))
             .statement(write::insert_recording(&recording))
-            .statement(write::set_setting(&plan_name(session.id), &plan, started_at));
+            .statement(write::set_setting(
+                &plan_name(session.id),
+                &plan,
+                started_at,
+            ));
         self.commit(unit).await
     }
 
     pub(crate) async fn session(&self, id: SessionId) -> Result<SessionRecord> {
         let row = self.store.session(rows::SessionId(id.0)).await?;
-        self.session_of(row.ok_or_else(|| Error::not_found("session", id))?).await
+        self.session_of(row.ok_or_else(|| Error::not_found("session", id))?)
+            .await
     }
 
     pub(crate) async fn sessions(&self) -> Result<Vec<SessionRecord>> {
         let mut all = Vec::new();
-        for row in self.store.sessions(None, crate::limits::MAX_ANSWER_ROWS).await? {
+        for row in self
+            .store
+            .sessions(None, crate::limits::MAX_ANSWER_ROWS)
+            .await?
+        {
             all.push(self.session_of(row).await?);
         }
         Ok(all)
@@ -323,7 +342,11 @@ impl Records {
     /// The session of a recording's id, or of its own.
     pub(crate) async fn session_by_any_id(&self, id: &str) -> Result<SessionRecord> {
         let id = Uuid::parse_str(id.trim()).map_err(|_| {
-            Error::new(ErrorKind::Invalid, "that is no id", "'neurascale session list' shows ids.")
+            Error::new(
+                ErrorKind::Invalid,
+                "that is no id",
+                "'neurascale session list' shows ids.",
+            )
         })?;
         if let Some(row) = self.store.session(rows::SessionId(id)).await? {
             return self.session_of(row).await;
@@ -340,9 +363,19 @@ impl Records {
         let plan = self.store.setting(&plan_name(id)).await?;
         let plan: Plan = plan
             .and_then(|plan| serde_json::from_value(plan).ok())
-            .ok_or_else(|| Error::new(ErrorKind::Store, format!("the plan of session {id} is lost"), ""))?;
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Store,
+                    format!("the plan of session {id} is lost"),
+                    "",
+                )
+            })?;
         let documents = self.store.documents(Some(row.id)).await?;
-        let of = |kind| documents.iter().filter(move |document| document.kind == kind);
+        let of = |kind| {
+            documents
+                .iter()
+                .filter(move |document| document.kind == kind)
+        };
         Ok(SessionRecord {
             id,
             patient: PatientId(row.patient_id.0),
@@ -362,8 +395,12 @@ impl Records {
                 FAILED => Some(Outcome::Failed),
                 _ => None,
             },
-            report: of(DocumentKind::Report).next_back().map(|document| document.id.0),
-            exports: of(DocumentKind::Export).map(|document| document.path.clone()).collect(),
+            report: of(DocumentKind::Report)
+                .next_back()
+                .map(|document| document.id.0),
+            exports: of(DocumentKind::Export)
+                .map(|document| document.path.clone())
+                .collect(),
         })
     }
 
@@ -376,7 +413,8 @@ impl Records {
             Outcome::Completed => COMPLETED.to_owned(),
             Outcome::Failed => FAILED.to_owned(),
         };
-        self.commit(UnitOfWork::new().statement(write::update_session(&row))).await
+        self.commit(UnitOfWork::new().statement(write::update_session(&row)))
+            .await
     }
 
     pub(crate) async fn reassign(&self, id: SessionId, to: PatientId, reason: &str) -> Result<()> {
@@ -405,7 +443,9 @@ impl Records {
 
     pub(crate) async fn checks(&self, id: SessionId) -> Result<Checks> {
         let value = self.store.setting(&checks_name(id)).await?;
-        Ok(value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default())
+        Ok(value
+            .and_then(|value| serde_json::from_value(value).ok())
+            .unwrap_or_default())
     }
 
     pub(crate) async fn add_document(
@@ -413,7 +453,10 @@ impl Records {
         session: &SessionRecord,
         document: NewDocument,
     ) -> Result<()> {
-        let known = self.store.documents(Some(rows::SessionId(session.id.0))).await?;
+        let known = self
+            .store
+            .documents(Some(rows::SessionId(session.id.0)))
+            .await?;
         if known.iter().any(|known| known.id.0 == document.id) {
             return Ok(());
         }
@@ -429,7 +472,8 @@ impl Records {
             by_user_id: None,
             created_at: self.now(),
         };
-        self.commit(UnitOfWork::new().statement(write::insert_document(&row))).await
+        self.commit(UnitOfWork::new().statement(write::insert_document(&row)))
+            .await
     }
 
     /// Signs the ledger as it stands.

@@ -22,7 +22,16 @@ pub(crate) struct Parts<'a> {
 }
 
 pub(crate) fn compose(parts: Parts<'_>) -> Result<ReportContent> {
-    let Parts { recording, analysis, session, patient, checks, limits, title, created_at } = parts;
+    let Parts {
+        recording,
+        analysis,
+        session,
+        patient,
+        checks,
+        limits,
+        title,
+        created_at,
+    } = parts;
     let zone = session.zone;
     let at = |time| printed(time, zone);
     let mut events = Vec::new();
@@ -87,13 +96,26 @@ fn patient_facts(patient: &PatientRecord) -> Vec<Fact> {
     let identity = &patient.identity;
     let name = [identity.family_name.as_str(), identity.given_name.as_str()];
     let name: Vec<_> = name.into_iter().filter(|part| !part.is_empty()).collect();
-    let or_unknown = |text: String| if text.is_empty() { "unknown".to_owned() } else { text };
+    let or_unknown = |text: String| {
+        if text.is_empty() {
+            "unknown".to_owned()
+        } else {
+            text
+        }
+    };
     let mut facts = vec![
         Fact::new("Name", name.join(", ")),
-        Fact::new("Hospital number", or_unknown(identity.hospital_number.clone())),
+        Fact::new(
+            "Hospital number",
+            or_unknown(identity.hospital_number.clone()),
+        ),
         Fact::new(
             "Date of birth",
-            or_unknown(identity.birth_date.map_or_else(String::new, |date| date.to_string())),
+            or_unknown(
+                identity
+                    .birth_date
+                    .map_or_else(String::new, |date| date.to_string()),
+            ),
         ),
         Fact::new(
             "Sex",
@@ -121,9 +143,10 @@ fn session_facts(recording: &Recording, session: &SessionRecord) -> Result<Vec<F
             length_s = length_s.max(stream.rate.nanos_of(last.end_index) as f64 / 1e9);
         }
     }
-    let planned = session
-        .duration_ms
-        .map_or_else(|| "until stopped".to_owned(), |ms| format!("{} s", ms as f64 / 1e3));
+    let planned = session.duration_ms.map_or_else(
+        || "until stopped".to_owned(),
+        |ms| format!("{} s", ms as f64 / 1e3),
+    );
     let mut facts = vec![
         Fact::new("Protocol", session.protocol.clone()),
         Fact::new("Started", printed(session.started, session.zone)),
@@ -147,13 +170,19 @@ fn device_facts(recording: &Recording) -> Vec<Fact> {
         Fact::new("Class", or_unknown(&device.class)),
     ];
     for stream in recording.streams() {
-        let rate = stream.rate.as_hz().map_or("irregular".to_owned(), |hz| format!("{hz} Hz"));
+        let rate = stream
+            .rate
+            .as_hz()
+            .map_or("irregular".to_owned(), |hz| format!("{hz} Hz"));
         facts.push(Fact::new(
             &format!("Stream {}", stream.name),
             format!("{} channels, {rate}", stream.channels.len()),
         ));
     }
-    let eeg = recording.streams().iter().flat_map(|stream| &stream.channels);
+    let eeg = recording
+        .streams()
+        .iter()
+        .flat_map(|stream| &stream.channels);
     let mut references: Vec<String> = eeg
         .filter(|channel| channel.kind == signal::ChannelKind::Eeg)
         .map(|channel| reference(&channel.reference))
@@ -180,7 +209,9 @@ const fn consent(patient: &PatientRecord) -> &'static str {
         (true, _) => "Training patient: none needed.",
         (_, ConsentState::Granted) => "Consent to recording was granted.",
         (_, ConsentState::Missing) => "No consent is on file; the recording was made all the same.",
-        (_, ConsentState::Refused) => "Consent was refused; see the ledger for who went on and why.",
+        (_, ConsentState::Refused) => {
+            "Consent was refused; see the ledger for who went on and why."
+        }
         (_, ConsentState::Withdrawn) => "Consent was withdrawn.",
     }
 }
@@ -190,7 +221,9 @@ fn impedances(
     limits: Limits,
     at: &dyn Fn(UtcNanos) -> String,
 ) -> Vec<ImpedanceCheck> {
-    let Some(first) = checks.impedances.first() else { return Vec::new() };
+    let Some(first) = checks.impedances.first() else {
+        return Vec::new();
+    };
     vec![ImpedanceCheck {
         title: "Start".to_owned(),
         at: at(first.at),
@@ -206,8 +239,12 @@ fn calibration(checks: &Checks) -> Calibration {
             result: "The device's own test signal was not run.".to_owned(),
         };
     }
-    let failed: Vec<_> =
-        checks.calibration.iter().filter(|c| !c.passed).map(|c| c.label.clone()).collect();
+    let failed: Vec<_> = checks
+        .calibration
+        .iter()
+        .filter(|c| !c.passed)
+        .map(|c| c.label.clone())
+        .collect();
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
     for channel in &checks.calibration {
         low = low.min(channel.amplitude_uv);

@@ -33,10 +33,13 @@ pub(crate) fn seal(
 ) -> Result<Vec<u8>> {
     let mut nonce = [0; NONCE_BYTES];
     entropy.fill(&mut nonce)?;
-    let payload = Payload { msg: document, aad: &associated(id) };
-    let sealed = cipher(key).encrypt(&Nonce::from(nonce), payload).map_err(|_| {
-        Error::new(ErrorKind::Internal, "a document could not be sealed", "")
-    })?;
+    let payload = Payload {
+        msg: document,
+        aad: &associated(id),
+    };
+    let sealed = cipher(key)
+        .encrypt(&Nonce::from(nonce), payload)
+        .map_err(|_| Error::new(ErrorKind::Internal, "a document could not be sealed", ""))?;
     Ok([MAGIC.as_slice(), &nonce, &sealed].concat())
 }
 
@@ -52,14 +55,22 @@ pub(crate) fn open(key: &[u8; 32], id: Uuid, sealed: &[u8]) -> Result<Vec<u8>> {
     let rest = sealed.strip_prefix(&MAGIC).ok_or_else(damaged)?;
     let (nonce, ciphertext) = rest.split_at_checked(NONCE_BYTES).ok_or_else(damaged)?;
     let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| damaged())?;
-    let payload = Payload { msg: ciphertext, aad: &associated(id) };
-    cipher(key).decrypt(&Nonce::from(nonce), payload).map_err(|_| damaged())
+    let payload = Payload {
+        msg: ciphertext,
+        aad: &associated(id),
+    };
+    cipher(key)
+        .decrypt(&Nonce::from(nonce), payload)
+        .map_err(|_| damaged())
 }
 
 /// Writes a file that is there whole or not at all, readable by its owner only.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let fresh = folder.join(format!(".{name}.new"));
     let written = (|| {
         std::fs::create_dir_all(folder)?;

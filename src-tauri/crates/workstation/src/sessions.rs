@@ -166,7 +166,10 @@ impl Workstation {
             start_now: record.start_now,
             by_user_id: None,
         };
-        self.room.notary()?.say_once(record.id.0, "started", &payload).await?;
+        self.room
+            .notary()?
+            .say_once(record.id.0, "started", &payload)
+            .await?;
         self.start_workflow(&record).await?;
         Ok(record.id)
     }
@@ -179,15 +182,24 @@ impl Workstation {
             export: record.export.is_some(),
         };
         let options = StartOptions::id(record.id.to_string());
-        let started = self.room.workflows()?.start_workflow::<ClinicalSession>(options, &input).await;
-        started.map(drop).map_err(|error| Error::internal("start the session's workflow", &error))
+        let started = self
+            .room
+            .workflows()?
+            .start_workflow::<ClinicalSession>(options, &input)
+            .await;
+        started
+            .map(drop)
+            .map_err(|error| Error::internal("start the session's workflow", &error))
     }
 
     /// The class of the device, asked of the device itself: a wrong address fails here, before
     /// anything is stored.
     async fn class_of(&self, new: &NewSession) -> Result<DeviceClass> {
-        let (drivers, id, settings) =
-            (self.room.drivers.clone(), new.device.clone(), new.settings.clone());
+        let (drivers, id, settings) = (
+            self.room.drivers.clone(),
+            new.device.clone(),
+            new.settings.clone(),
+        );
         let open = move || drivers.open(&id, &settings).map(|d| d.description().class);
         tokio::task::spawn_blocking(open)
             .await
@@ -218,7 +230,9 @@ impl Workstation {
             PatientChoice::Training => match records.standing_training_patient().await? {
                 Some(patient) => patient,
                 None => {
-                    let id = self.add_patient(stand_in("Training", "Patient"), true, false).await?;
+                    let id = self
+                        .add_patient(stand_in("Training", "Patient"), true, false)
+                        .await?;
                     records.set_standing_training_patient(id).await?;
                     records.patient(id).await?
                 }
@@ -256,9 +270,11 @@ impl Workstation {
         match self.room.workflows()?.signal(&id.to_string(), signal).await {
             Ok(()) => Ok(()),
             Err(EngineError::NotFound(_)) => Err(Error::not_found("session", id)),
-            Err(EngineError::Closed(_)) => {
-                Err(Error::new(ErrorKind::Conflict, format!("session {id} has ended"), ""))
-            }
+            Err(EngineError::Closed(_)) => Err(Error::new(
+                ErrorKind::Conflict,
+                format!("session {id} has ended"),
+                "",
+            )),
             Err(error) => Err(Error::internal("tell the session", &error)),
         }
     }
@@ -270,15 +286,25 @@ impl Workstation {
     pub async fn resume_session(&self, id: SessionId) -> Result<()> {
         let record = self.room.records()?.session(id).await?;
         if record.outcome.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, format!("session {id} has ended"), ""));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("session {id} has ended"),
+                "",
+            ));
         }
         if self.room.live.get(id).is_some() {
-            return Err(Error::new(ErrorKind::Conflict, format!("session {id} is recording"), ""));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("session {id} is recording"),
+                "",
+            ));
         }
         // Started anew when it never was (a crash between its two writes), else taken up.
         self.start_workflow(&record).await?;
         let resumed = self.room.workflows()?.resume_all().await;
-        resumed.map(drop).map_err(|error| Error::internal("take the session up", &error))
+        resumed
+            .map(drop)
+            .map_err(|error| Error::internal("take the session up", &error))
     }
 
     /// Gives a session to another patient. Record, report and ledger of before stay as they are.
@@ -288,7 +314,8 @@ impl Workstation {
     pub async fn reassign(&self, id: SessionId, to: PatientId, reason: &str) -> Result<()> {
         let reason = reason.trim();
         if reason.is_empty() || reason.chars().count() > MAX_REASON_CHARS {
-            let message = format!("a reassignment needs a reason of 1 to {MAX_REASON_CHARS} characters");
+            let message =
+                format!("a reassignment needs a reason of 1 to {MAX_REASON_CHARS} characters");
             return Err(Error::new(ErrorKind::Invalid, message, ""));
         }
         let records = self.room.records()?;
@@ -325,11 +352,16 @@ impl Workstation {
         onset: Option<UtcNanos>,
     ) -> Result<AnnotationId> {
         if text.chars().count() > MAX_ANNOTATION_CHARS {
-            let message = format!("an annotation may have at most {MAX_ANNOTATION_CHARS} characters");
+            let message =
+                format!("an annotation may have at most {MAX_ANNOTATION_CHARS} characters");
             return Err(Error::new(ErrorKind::Invalid, message, ""));
         }
         let live = self.room.live.get(id).ok_or_else(|| {
-            Error::new(ErrorKind::Conflict, format!("session {id} is not recording"), "")
+            Error::new(
+                ErrorKind::Conflict,
+                format!("session {id} is not recording"),
+                "",
+            )
         })?;
         live.annotate(Mark {
             onset: onset.unwrap_or_else(|| live.utc_at(self.room.clock.host())),
@@ -346,7 +378,11 @@ impl Workstation {
     #[must_use]
     pub fn emergency_stop(&self, only: Option<SessionId>, source: StopSource) -> EmergencyReport {
         let report = self.room.safety.stop(only, self.room.clock.as_ref());
-        tracing::warn!(devices = report.sessions.len(), took_us = report.took_us, "emergency stop");
+        tracing::warn!(
+            devices = report.sessions.len(),
+            took_us = report.took_us,
+            "emergency stop"
+        );
         for session in &report.sessions {
             if let Some(live) = self.room.live.get(*session) {
                 let onset = live.utc_at(self.room.clock.host());
@@ -418,7 +454,10 @@ impl Workstation {
             Err(EngineError::NotFound(_)) => SessionState::Interrupted,
             Err(error) => return Err(Error::internal("look at the session", &error)),
         };
-        let progress = workflows.query::<SessionProgress>(&id, PROGRESS_QUERY).await.ok();
+        let progress = workflows
+            .query::<SessionProgress>(&id, PROGRESS_QUERY)
+            .await
+            .ok();
         let folder = crate::collect::folder(&self.room, record.recording);
         let exists = folder.exists();
         let mut status = SessionStatus {
@@ -428,7 +467,9 @@ impl Workstation {
             streams: Vec::new(),
             gaps: Vec::new(),
             recording_path: exists.then(|| folder.clone()),
-            report_path: record.report.map(|id| crate::documents::report_file(&self.room, id)),
+            report_path: record
+                .report
+                .map(|id| crate::documents::report_file(&self.room, id)),
             disk_hours_left: None,
             stored_until: None,
             record,
@@ -437,14 +478,22 @@ impl Workstation {
             Some(live) => {
                 status.recorded_s = live.recorded_ns() as f64 / 1e9;
                 let stats = live.stats().unwrap_or_default();
-                for ((stream, stats), before) in
-                    live.device.streams.iter().zip(&stats.streams).zip(&live.before)
+                for ((stream, stats), before) in live
+                    .device
+                    .streams
+                    .iter()
+                    .zip(&stats.streams)
+                    .zip(&live.before)
                 {
                     let replayed = live.is_replayed(stream);
                     let known = stats.clock.rate_hz > 0.0;
                     status.streams.push(StreamStatus {
                         name: stream.name.clone(),
-                        samples: if replayed { stats.samples.max(*before) } else { stats.samples + before },
+                        samples: if replayed {
+                            stats.samples.max(*before)
+                        } else {
+                            stats.samples + before
+                        },
                         rate_hz: known.then_some(stats.clock.rate_hz),
                         drift_ppm: known.then_some(stats.clock.drift_ppm),
                         gaps: stats.gaps,
@@ -456,7 +505,8 @@ impl Workstation {
                 if let Ok(free) = crate::disk::free_bytes(&self.room.config.data_dir)
                     && status.recorded_s > 5.0
                 {
-                    status.disk_hours_left = Some(free as f64 / (bytes / status.recorded_s) / 3_600.0);
+                    status.disk_hours_left =
+                        Some(free as f64 / (bytes / status.recorded_s) / 3_600.0);
                 }
             }
             None if exists => self.add_recorded(&mut status).await,
@@ -469,8 +519,14 @@ impl Workstation {
 
     /// What an ended recording says of itself.
     async fn add_recorded(&self, status: &mut SessionStatus) {
-        let Ok(recording) = self.open_recording(status.record.recording).await else { return };
-        status.gaps = recording.gaps().into_iter().map(|known| known.gap).collect();
+        let Ok(recording) = self.open_recording(status.record.recording).await else {
+            return;
+        };
+        status.gaps = recording
+            .gaps()
+            .into_iter()
+            .map(|known| known.gap)
+            .collect();
         let mut longest = 0_i64;
         for (index, stream) in recording.streams().iter().enumerate() {
             let index = signal::StreamIndex(u16::try_from(index).unwrap_or(u16::MAX));

@@ -13,7 +13,10 @@ fn at(time: UtcNanos) -> OffsetDateTime {
 #[must_use]
 pub fn rfc3339(time: UtcNanos, zone: ZoneOffset) -> String {
     let offset = UtcOffset::from_whole_seconds(zone.0).unwrap_or(UtcOffset::UTC);
-    at(time).to_offset(offset).format(&Rfc3339).unwrap_or_else(|_| format!("{} ns", time.0))
+    at(time)
+        .to_offset(offset)
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| format!("{} ns", time.0))
 }
 
 /// The UTC date.
@@ -35,7 +38,10 @@ mod tests {
     #[test]
     fn offsets_are_written_out() {
         let time = UtcNanos(1_774_744_200_250_000_000);
-        assert_eq!(rfc3339(time, ZoneOffset(3_600)), "2026-03-29T01:30:00.25+01:00");
+        assert_eq!(
+            rfc3339(time, ZoneOffset(3_600)),
+            "2026-03-29T01:30:00.25+01:00"
+        );
         assert_eq!(rfc3339(time, ZoneOffset(0)), "2026-03-29T00:30:00.25Z");
     }
 }

@@ -26,7 +26,12 @@ pub(crate) async fn pass_on(
         AcquisitionEvent::Connected | AcquisitionEvent::Resumed { .. } => {
             let payload = DeviceConnected {
                 device_id: device_id(),
-                driver: session.device.split(':').next().unwrap_or_default().to_owned(),
+                driver: session
+                    .device
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
                 medical: live.device.class == DeviceClass::Medical,
                 simulated: !live.device.class.is_live(),
                 session_id: Some(of.0),
@@ -34,9 +39,18 @@ pub(crate) async fn pass_on(
             room.say(of, &payload).await;
         }
         AcquisitionEvent::Disconnected { .. } => {
-            mark(room, live, "device_disconnected", "The device is disconnected.");
+            mark(
+                room,
+                live,
+                "device_disconnected",
+                "The device is disconnected.",
+            );
             let reason = DisconnectReason::Unplugged;
-            let payload = DeviceDisconnected { device_id: device_id(), reason, session_id: Some(of.0) };
+            let payload = DeviceDisconnected {
+                device_id: device_id(),
+                reason,
+                session_id: Some(of.0),
+            };
             room.say(of, &payload).await;
         }
         AcquisitionEvent::Retrying { attempt } => {
@@ -52,10 +66,18 @@ pub(crate) async fn pass_on(
             }
         }
         AcquisitionEvent::NoData { stream } => {
-            room.say(of, &alert(live, session, stream, QualityIssue::NoData, true)).await;
+            room.say(
+                of,
+                &alert(live, session, stream, QualityIssue::NoData, true),
+            )
+            .await;
         }
         AcquisitionEvent::DataBack { stream } => {
-            room.say(of, &alert(live, session, stream, QualityIssue::NoData, false)).await;
+            room.say(
+                of,
+                &alert(live, session, stream, QualityIssue::NoData, false),
+            )
+            .await;
         }
         AcquisitionEvent::Gap(gap) => {
             room.say(of, &gap_payload(live, &gap)).await;
@@ -72,8 +94,19 @@ pub(crate) async fn pass_on(
             }
         }
         AcquisitionEvent::ClockStepped { by_ns } => {
-            mark(room, live, "clock_stepped", "The computer's clock was set; sample times go on.");
-            room.say(of, &ClockStepped { step_ms: by_ns / 1_000_000 }).await;
+            mark(
+                room,
+                live,
+                "clock_stepped",
+                "The computer's clock was set; sample times go on.",
+            );
+            room.say(
+                of,
+                &ClockStepped {
+                    step_ms: by_ns / 1_000_000,
+                },
+            )
+            .await;
         }
         AcquisitionEvent::Warning(text) => mark(room, live, "device_warning", &text),
         AcquisitionEvent::Malformed { stream, message } => {
@@ -121,7 +154,11 @@ fn alert(
         stream: stream_name(live, stream),
         channel: None,
         issue,
-        severity: if active { Severity::Critical } else { Severity::Info },
+        severity: if active {
+            Severity::Critical
+        } else {
+            Severity::Info
+        },
         active,
         value: None,
     }

@@ -31,10 +31,14 @@ pub(super) async fn engine(
         }
         EngineCommand::RecoveryCode => {
             let reply = context.client().await?.call(&RecoveryCode {}).await?;
-            context.output.result(&reply, |reply, out| match &reply.code {
-                Some(code) => field(out, "recovery code", code),
-                None => out.push_str("The recovery code was shown before, or the key is older.\n"),
-            });
+            context
+                .output
+                .result(&reply, |reply, out| match &reply.code {
+                    Some(code) => field(out, "recovery code", code),
+                    None => {
+                        out.push_str("The recovery code was shown before, or the key is older.\n")
+                    }
+                });
         }
         EngineCommand::Status => {
             let client = Client::connect(&context.data_dir, &Start::Never).await?;

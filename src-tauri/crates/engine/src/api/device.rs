@@ -21,7 +21,10 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 transport: device.transport,
                 note: device.note,
             });
-            Ok(DeviceListReply { devices: devices.collect(), problems: found.problems })
+            Ok(DeviceListReply {
+                devices: devices.collect(),
+                problems: found.problems,
+            })
         })
         .serve(|shared: Shared, call: DeviceProbe, progress| async move {
             let mut measured = 0;

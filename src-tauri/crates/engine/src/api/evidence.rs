@@ -21,7 +21,10 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             let kind = call.kind.as_deref();
             let shown = shared.workstation.ledger(call.from, call.limit, kind).await;
             let (entries, size) = shown.map_err(wire)?;
-            Ok(LedgerShowReply { entries: entries.into_iter().map(entry_view).collect(), size })
+            Ok(LedgerShowReply {
+                entries: entries.into_iter().map(entry_view).collect(),
+                size,
+            })
         })
         .serve(|shared: Shared, _: LedgerVerify, progress| async move {
             let tell = |done, total| progress.say("verifying", done, total);
@@ -42,7 +45,11 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             })
         })
         .serve(|shared: Shared, call: LedgerProof, _| async move {
-            let bundle = shared.workstation.prove(call.sequence).await.map_err(wire)?;
+            let bundle = shared
+                .workstation
+                .prove(call.sequence)
+                .await
+                .map_err(wire)?;
             let bundle = serde_json::to_value(&bundle).map_err(unwritable)?;
             Ok(LedgerProofReply { bundle })
         })
@@ -54,11 +61,17 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 .replay_events(call.from, call.event_type, correlation, limit)
                 .await
                 .map_err(wire)?;
-            Ok(EventsReplayReply { events: events.into_iter().map(event_view).collect() })
+            Ok(EventsReplayReply {
+                events: events.into_iter().map(event_view).collect(),
+            })
         })
         .serve(|shared: Shared, call: WorkflowShow, _| async move {
             let history = shared.workstation.workflow(&call.id).await.map_err(wire)?;
-            let events = history.events.iter().map(workflow_event).collect::<Result<_, _>>()?;
+            let events = history
+                .events
+                .iter()
+                .map(workflow_event)
+                .collect::<Result<_, _>>()?;
             Ok(WorkflowShowReply {
                 id: history.summary.workflow_id,
                 workflow_type: history.summary.workflow_type,
@@ -67,14 +80,25 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             })
         })
         .serve(|shared: Shared, call: WorkflowReplay, _| async move {
-            let (events, difference) =
-                shared.workstation.replay_workflow(&call.id).await.map_err(wire)?;
-            Ok(WorkflowReplayReply { agrees: difference.is_none(), events, difference })
+            let (events, difference) = shared
+                .workstation
+                .replay_workflow(&call.id)
+                .await
+                .map_err(wire)?;
+            Ok(WorkflowReplayReply {
+                agrees: difference.is_none(),
+                events,
+                difference,
+            })
         })
 }
 
 fn unwritable(error: serde_json::Error) -> ApiError {
-    ApiError::new(ErrorCode::Internal, format!("a reply cannot be written: {error}"), "")
+    ApiError::new(
+        ErrorCode::Internal,
+        format!("a reply cannot be written: {error}"),
+        "",
+    )
 }
 
 fn entry_view(entry: ledger::Entry) -> LedgerEntryView {
@@ -109,11 +133,15 @@ fn workflow_event(event: &workflow::HistoryEvent) -> Result<WorkflowEventView, A
         .iter()
         .find_map(|name| detail.get(name).and_then(Value::as_str))
         .map(str::to_owned)
-        .or_else(|| detail.as_object().and_then(|map| map.keys().next().cloned()))
+        .or_else(|| {
+            detail
+                .as_object()
+                .and_then(|map| map.keys().next().cloned())
+        })
         .unwrap_or_default();
     Ok(WorkflowEventView {
         number: event.id,
-        time: rfc3339(UtcNanos(event.time.as_nanos()), UTC),
+        time: rfc3339(UtcNanos(event.time.as_micros() * 1_000), UTC),
         kind,
         detail,
     })

@@ -28,10 +28,12 @@ pub(crate) fn router(shared: Shared) -> Router {
     calls
         .into_router()
         .route(&crate::rpc::path("feed"), post(crate::feed::feed))
-        .layer(axum::middleware::from_fn(move |request, next: axum::middleware::Next| {
-            life.touch();
-            next.run(request)
-        }))
+        .layer(axum::middleware::from_fn(
+            move |request, next: axum::middleware::Next| {
+                life.touch();
+                next.run(request)
+            },
+        ))
         .with_state(shared)
 }
 

@@ -13,12 +13,13 @@ use workstation::rooms::clinic;
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
         .serve(|shared: Shared, call: PatientRegister, _| async move {
-            let birth_date = match call.birth_date.trim() {
-                "" => None,
-                text => Some(clinic::BirthDate::parse(text).map_err(|error| {
-                    ApiError::new(ErrorCode::Invalid, error.to_string(), "")
-                })?),
-            };
+            let birth_date =
+                match call.birth_date.trim() {
+                    "" => None,
+                    text => Some(clinic::BirthDate::parse(text).map_err(|error| {
+                        ApiError::new(ErrorCode::Invalid, error.to_string(), "")
+                    })?),
+                };
             let identity = clinic::Identity {
                 family_name: call.family_name,
                 given_name: call.given_name,
@@ -30,12 +31,23 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 },
                 hospital_number: call.hospital_number,
             };
-            let id = shared.workstation.register_patient(identity, call.training).await;
-            Ok(PatientRegisterReply { id: id.map_err(wire)?.to_string() })
+            let id = shared
+                .workstation
+                .register_patient(identity, call.training)
+                .await;
+            Ok(PatientRegisterReply {
+                id: id.map_err(wire)?.to_string(),
+            })
         })
         .serve(|shared: Shared, call: PatientList, _| async move {
-            let patients = shared.workstation.patients(&call.search).await.map_err(wire)?;
-            Ok(PatientListReply { patients: patients.into_iter().map(view).collect() })
+            let patients = shared
+                .workstation
+                .patients(&call.search)
+                .await
+                .map_err(wire)?;
+            Ok(PatientListReply {
+                patients: patients.into_iter().map(view).collect(),
+            })
         })
         .serve(|shared: Shared, call: PatientShow, _| async move {
             let patient = shared.workstation.patient(id("patient", &call.id)?).await;
@@ -48,7 +60,10 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 ConsentState::Refused => clinic::ConsentState::Refused,
                 ConsentState::Withdrawn => clinic::ConsentState::Withdrawn,
             };
-            let noted = shared.workstation.set_consent(id("patient", &call.id)?, state).await;
+            let noted = shared
+                .workstation
+                .set_consent(id("patient", &call.id)?, state)
+                .await;
             noted.map_err(wire).map(|()| Nothing {})
         })
 }
@@ -59,7 +74,9 @@ fn view(patient: PatientRecord) -> PatientView {
         id: patient.id.to_string(),
         family_name: identity.family_name,
         given_name: identity.given_name,
-        birth_date: identity.birth_date.map_or_else(String::new, |date| date.to_string()),
+        birth_date: identity
+            .birth_date
+            .map_or_else(String::new, |date| date.to_string()),
         sex: match identity.sex {
             clinic::Sex::Female => Sex::Female,
             clinic::Sex::Male => Sex::Male,

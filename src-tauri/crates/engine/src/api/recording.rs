@@ -17,22 +17,31 @@ use workstation::{ExportRequest, RecordingCheck, SessionRecord, rfc3339};
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
         .serve(|shared: Shared, call: RecordingShow, _| async move {
-            let (session, recording) = shared.workstation.recording(&call.id).await.map_err(wire)?;
+            let (session, recording) =
+                shared.workstation.recording(&call.id).await.map_err(wire)?;
             let folder = shared.workstation.recording_folder(&session);
             tokio::task::spawn_blocking(move || show(&session, &recording, folder))
                 .await
                 .map_err(|_| ApiError::new(ErrorCode::Internal, "show the recording", ""))?
         })
-        .serve(|shared: Shared, call: RecordingVerify, progress| async move {
-            let tell = move |done, total| progress.say("verifying", done, total);
-            let check = shared.workstation.verify_recording(&call.id, tell).await;
-            check.map_err(wire).map(verified)
-        })
+        .serve(
+            |shared: Shared, call: RecordingVerify, progress| async move {
+                let tell = move |done, total| progress.say("verifying", done, total);
+                let check = shared.workstation.verify_recording(&call.id, tell).await;
+                check.map_err(wire).map(verified)
+            },
+        )
         .serve(|shared: Shared, call: RecordingRepair, _| async move {
-            let repaired = shared.workstation.repair_recording(&call.id).await.map_err(wire)?;
+            let repaired = shared
+                .workstation
+                .repair_recording(&call.id)
+                .await
+                .map_err(wire)?;
             let mut done = Vec::new();
             for (segment, tail, bytes) in repaired.quarantined {
-                done.push(format!("Set {bytes} torn bytes of {segment} aside as {tail}."));
+                done.push(format!(
+                    "Set {bytes} torn bytes of {segment} aside as {tail}."
+                ));
             }
             for stream in repaired.overviews_rebuilt {
                 done.push(format!("Built the overview of stream {} anew.", stream.0));
@@ -51,7 +60,11 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 annotations_reviewed: call.annotations_reviewed,
             };
             let tell = move |done, total| progress.say("exporting", done, total);
-            let made = shared.workstation.export(&call.id, request, tell).await.map_err(wire)?;
+            let made = shared
+                .workstation
+                .export(&call.id, request, tell)
+                .await
+                .map_err(wire)?;
             let file = |(path, sha256, bytes): (PathBuf, String, u64)| ExportFile {
                 path: path.to_string_lossy().into_owned(),
                 sha256,
@@ -65,8 +78,11 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         })
         .serve(|shared: Shared, call: ReportCreate, _| async move {
             let (pdf, html) = (call.pdf.map(PathBuf::from), call.html.map(PathBuf::from));
-            let (made, written) =
-                shared.workstation.report(&call.id, pdf, html).await.map_err(wire)?;
+            let (made, written) = shared
+                .workstation
+                .report(&call.id, pdf, html)
+                .await
+                .map_err(wire)?;
             let path = |path: PathBuf| path.to_string_lossy().into_owned();
             Ok(ReportCreateReply {
                 id: made.id.to_string(),
@@ -89,7 +105,11 @@ fn show(
         let runs = recording.runs(index).map_err(|error| wire(error.into()))?;
         streams.push(RecordingStreamView {
             name: stream.name.clone(),
-            channels: stream.channels.iter().map(|channel| channel.label.clone()).collect(),
+            channels: stream
+                .channels
+                .iter()
+                .map(|channel| channel.label.clone())
+                .collect(),
             rate_hz: stream.rate.as_hz(),
             sample_type: word(&stream.sample_type),
             samples: runs.iter().map(|run| run.end_index - run.first_index).sum(),
@@ -97,7 +117,11 @@ fn show(
         });
     }
     let names: Vec<String> = streams.iter().map(|stream| stream.name.clone()).collect();
-    let mut gaps: Vec<Gap> = recording.gaps().into_iter().map(|known| known.gap).collect();
+    let mut gaps: Vec<Gap> = recording
+        .gaps()
+        .into_iter()
+        .map(|known| known.gap)
+        .collect();
     gaps.sort_by_key(|gap| gap.from);
     let mut annotations: Vec<_> = recording
         .annotations()
@@ -149,7 +173,12 @@ fn verified(check: RecordingCheck) -> RecordingVerifyReply {
         .files
         .problems
         .iter()
-        .map(|problem| format!("{} at byte {} {}", problem.file, problem.offset, problem.fault))
+        .map(|problem| {
+            format!(
+                "{} at byte {} {}",
+                problem.file, problem.offset, problem.fault
+            )
+        })
         .collect();
     problems.extend(check.mismatches);
     RecordingVerifyReply {

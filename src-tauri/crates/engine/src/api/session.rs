@@ -23,27 +23,46 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             Ok(SessionStartReply { id: id.to_string() })
         })
         .serve(|shared: Shared, call: SessionStop, _| async move {
-            let stopped = shared.workstation.stop_session(id("session", &call.id)?).await;
+            let stopped = shared
+                .workstation
+                .stop_session(id("session", &call.id)?)
+                .await;
             stopped.map_err(wire).map(|()| Nothing {})
         })
         .serve(|shared: Shared, call: SessionResume, _| async move {
-            let resumed = shared.workstation.resume_session(id("session", &call.id)?).await;
+            let resumed = shared
+                .workstation
+                .resume_session(id("session", &call.id)?)
+                .await;
             resumed.map_err(wire).map(|()| Nothing {})
         })
         .serve(|shared: Shared, call: SessionReassign, _| async move {
             let (session, patient) = (id("session", &call.id)?, id("patient", &call.patient)?);
-            let given = shared.workstation.reassign(session, patient, &call.reason).await;
+            let given = shared
+                .workstation
+                .reassign(session, patient, &call.reason)
+                .await;
             given.map_err(wire).map(|()| Nothing {})
         })
         .serve(|shared: Shared, call: SessionAnnotate, _| async move {
             let session = id("session", &call.id)?;
             let onset = call.onset_utc_ns.map(UtcNanos);
-            let annotation = shared.workstation.annotate(session, &call.text, call.code, onset);
-            Ok(SessionAnnotateReply { annotation: annotation.map_err(wire)?.0 })
+            let annotation = shared
+                .workstation
+                .annotate(session, &call.text, call.code, onset);
+            Ok(SessionAnnotateReply {
+                annotation: annotation.map_err(wire)?.0,
+            })
         })
         .serve(|shared: Shared, call: EmergencyStop, _| async move {
-            let only = call.id.as_deref().map(|text| id("session", text)).transpose()?;
-            let report = shared.workstation.emergency_stop(only, StopSource::CommandLine);
+            let only = call
+                .id
+                .as_deref()
+                .map(|text| id("session", text))
+                .transpose()?;
+            let report = shared
+                .workstation
+                .emergency_stop(only, StopSource::CommandLine);
             Ok(EmergencyStopReply {
                 devices: u32::try_from(report.sessions.len()).unwrap_or(u32::MAX),
                 failed: report.failed,
@@ -52,7 +71,9 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         })
         .serve(|shared: Shared, _: SessionList, _| async move {
             let sessions = shared.workstation.sessions().await.map_err(wire)?;
-            Ok(SessionListReply { sessions: sessions.into_iter().map(view).collect() })
+            Ok(SessionListReply {
+                sessions: sessions.into_iter().map(view).collect(),
+            })
         })
         .serve(|shared: Shared, call: SessionShow, _| async move {
             let session = shared.workstation.session(id("session", &call.id)?).await;
@@ -95,7 +116,11 @@ pub(super) const fn export_kind(format: ExportFormat) -> ExportKind {
 
 fn view(status: SessionStatus) -> SessionView {
     let record = status.record;
-    let names: Vec<String> = status.streams.iter().map(|stream| stream.name.clone()).collect();
+    let names: Vec<String> = status
+        .streams
+        .iter()
+        .map(|stream| stream.name.clone())
+        .collect();
     SessionView {
         id: record.id.to_string(),
         patient: record.patient.to_string(),
@@ -126,11 +151,22 @@ fn view(status: SessionStatus) -> SessionView {
                 gaps: stream.gaps,
             })
             .collect(),
-        gaps: status.gaps.iter().map(|gap| gap_view(gap, &names, record.zone)).collect(),
-        recording: status.recording_path.is_some().then(|| record.recording.to_string()),
-        recording_path: status.recording_path.map(|path| path.to_string_lossy().into_owned()),
+        gaps: status
+            .gaps
+            .iter()
+            .map(|gap| gap_view(gap, &names, record.zone))
+            .collect(),
+        recording: status
+            .recording_path
+            .is_some()
+            .then(|| record.recording.to_string()),
+        recording_path: status
+            .recording_path
+            .map(|path| path.to_string_lossy().into_owned()),
         report: record.report.map(|id| id.to_string()),
-        report_path: status.report_path.map(|path| path.to_string_lossy().into_owned()),
+        report_path: status
+            .report_path
+            .map(|path| path.to_string_lossy().into_owned()),
         exports: record.exports,
         disk_hours_left: status.disk_hours_left,
         stored_until: status.stored_until.map(|time| rfc3339(time, record.zone)),

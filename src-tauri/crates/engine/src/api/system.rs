@@ -27,7 +27,9 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             Ok(Nothing {})
         })
         .serve(|shared: Shared, _: RecoveryCode, _| async move {
-            Ok(RecoveryCodeReply { code: shared.workstation.take_recovery_code() })
+            Ok(RecoveryCodeReply {
+                code: shared.workstation.take_recovery_code(),
+            })
         })
         .serve(|shared: Shared, _: Doctor, _| async move {
             let findings = shared.workstation.doctor().await;
@@ -41,12 +43,18 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 found: finding.found,
                 remedy: finding.remedy,
             });
-            Ok(DoctorReply { findings: findings.collect() })
+            Ok(DoctorReply {
+                findings: findings.collect(),
+            })
         })
         .serve(|shared: Shared, call: BackupCreate, _| async move {
             let made = shared.workstation.backup(Path::new(&call.path)).await;
             let (bytes, sha256) = made.map_err(wire)?;
-            Ok(BackupCreateReply { path: call.path, bytes, sha256 })
+            Ok(BackupCreateReply {
+                path: call.path,
+                bytes,
+                sha256,
+            })
         })
 }
 
@@ -68,7 +76,9 @@ fn status(shared: &Shared) -> EngineStatusReply {
 
 /// Resident memory as Linux tells it; 0 elsewhere.
 fn resident_bytes() -> u64 {
-    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return 0;
+    };
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1_024

@@ -1,0 +1,7 @@
+//! Whole sessions through the real programs.
+
+mod clients;
+mod evidence;
+mod playback;
+mod rules;
+mod simulated_session;
