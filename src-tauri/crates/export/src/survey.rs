@@ -195,7 +195,10 @@ fn signals(
         .enumerate()
         .map(|(position, channel)| {
             let label = label::label(channel, position, guarded);
-            let lost = !label.contains(channel.electrode.as_deref().unwrap_or(&channel.label));
+            let electrode = channel.electrode.as_deref();
+            let kept = electrode.is_some_and(|name| label.contains(name))
+                || label == label::ascii(channel.label.trim());
+            let lost = !kept && !channel.label.trim().is_empty();
             (label, lost)
         })
         .collect();
