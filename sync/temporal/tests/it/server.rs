@@ -28,6 +28,10 @@ impl Drop for Server {
 }
 
 /// Starts a server, or says loudly why not.
+#[allow(
+    clippy::print_stderr,
+    reason = "a test that does not run must say so where it is seen"
+)]
 pub(crate) fn start() -> Option<Server> {
     let Some(program) = program() else {
         eprintln!(
