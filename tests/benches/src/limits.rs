@@ -1,0 +1,75 @@
+//! How long and how much is measured. Bounds and aims stand with each figure.
+
+use std::time::Duration;
+
+/// Device time of the load run, s: long enough for forty syncs and a hundred scheduler ticks a second.
+pub(crate) const LOAD_S: u32 = 20;
+
+/// Channel counts tried at 2 kHz, largest first; the driver's contract ends at 4,096.
+pub(crate) const CHANNEL_COUNTS: [usize; 4] = [4_096, 2_048, 1_024, 512];
+/// Rate of those channels, Hz.
+pub(crate) const CHANNEL_RATE_HZ: u32 = 2_000;
+/// Device time of a trial, and of the run that counts, s.
+pub(crate) const CHANNEL_TRIAL_S: u32 = 8;
+/// See [`CHANNEL_TRIAL_S`].
+pub(crate) const CHANNEL_RUN_S: u32 = 60;
+
+/// Columns a second of the display: 1,900 pixels for a page of 10 s.
+pub(crate) const COLUMNS_PER_S: u32 = 190;
+
+/// Passes of a computation; the best counts, for us and for the peers alike, so that other programs
+/// on the machine weigh on none of them.
+pub(crate) const PASSES: usize = 7;
+
+/// Length and rate of the signal that filters work on; 40 ms are 40 samples.
+pub(crate) const FILTER_S: usize = 60;
+/// See [`FILTER_S`].
+pub(crate) const FILTER_RATE_HZ: usize = 1_000;
+/// Rate of the 60 s whose spectra are taken, Hz: two-second segments.
+pub(crate) const WELCH_RATE_HZ: usize = 256;
+
+/// Events published one after another beside a running recording, and the pause between them.
+pub(crate) const PUBLISHED: u32 = 2_500;
+/// See [`PUBLISHED`].
+pub(crate) const PUBLISH_PAUSE: Duration = Duration::from_millis(2);
+/// Channels × Hz of that recording.
+pub(crate) const BESIDE: (usize, u32) = (64, 1_000);
+
+/// Publishers of the throughput figure, and how many events each has under way.
+pub(crate) const PUBLISHERS: usize = 64;
+/// See [`PUBLISHERS`].
+pub(crate) const UNDER_WAY: [usize; 6] = [1, 2, 4, 6, 8, 12];
+/// Length of each such trial, and how long it runs before it counts.
+pub(crate) const THROUGHPUT: Duration = Duration::from_secs(3);
+/// See [`THROUGHPUT`].
+pub(crate) const THROUGHPUT_WARM_UP: Duration = Duration::from_millis(500);
+/// Longest p99 of an acknowledgement at which a rate counts, s.
+pub(crate) const ACK_P99_S: f64 = 0.010;
+
+/// Activities of the workflow whose steps are timed.
+pub(crate) const STEPS: usize = 1_000;
+/// Collection of the measured session, s, and of the session that the overhead is stated for.
+pub(crate) const COLLECT_S: f64 = 10.0;
+/// See [`COLLECT_S`].
+pub(crate) const SESSION_S: f64 = 60.0;
+
+/// The long recording: hours, channels, Hz.
+pub(crate) const LONG: (u64, usize, u32) = (24, 32, 256);
+/// Times it is opened, and pages drawn from it.
+pub(crate) const OPENS: usize = 10;
+/// See [`OPENS`].
+pub(crate) const PAGES: usize = 400;
+/// Pixels across a page.
+pub(crate) const PAGE_COLUMNS: usize = 1_900;
+
+/// The exported recording: seconds, channels, Hz (29 million samples).
+pub(crate) const EXPORTED: (usize, usize, usize) = (3_600, 32, 256);
+/// Exports timed; the best counts.
+pub(crate) const EXPORT_PASSES: usize = 3;
+
+/// The session whose engine's memory is watched: seconds, channels, Hz.
+pub(crate) const WATCHED: (u64, usize, u32) = (7_200, 64, 1_000);
+/// The engine's memory is read this often.
+pub(crate) const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// After so long the watched session is given up.
+pub(crate) const WATCH_FOR: Duration = Duration::from_secs(150);
