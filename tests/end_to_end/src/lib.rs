@@ -114,10 +114,7 @@ impl Station {
     /// A station whose key lies under the passphrase in `file`.
     #[must_use]
     pub fn with_passphrase(file: PathBuf) -> Self {
-        Self {
-            passphrase: Some(file),
-            ..Self::new()
-        }
+        Self { folder: TempDir::new().expect("a folder"), passphrase: Some(file) }
     }
 
     /// The data folder.

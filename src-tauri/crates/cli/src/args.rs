@@ -158,12 +158,12 @@ impl From<ConsentArgument> for ConsentState {
 #[derive(Debug, Args)]
 pub(crate) struct StartArguments {
     /// Patient's id.
-    #[arg(long, conflicts_with_all = ["training", "now"])]
+    #[arg(long, conflicts_with = "training")]
     pub(crate) patient: Option<String>,
     /// For the standing training patient.
     #[arg(long)]
     pub(crate) training: bool,
-    /// Record at once: without a patient under a temporary identity, without checks.
+    /// Record at once, checks left for later; without a patient under a temporary identity.
     #[arg(long)]
     pub(crate) now: bool,
     /// Device, as `device list` names it ('simulated:headset', 'playback:/path/file.edf').

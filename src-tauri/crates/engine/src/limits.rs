@@ -20,3 +20,6 @@ pub const MAX_SOCKET_PATH_BYTES: usize = 100;
 
 /// Greatest size of the log file, bytes, before it is turned over; one old file is kept.
 pub const MAX_LOG_BYTES: u64 = 10 << 20;
+
+/// How often a lock that an engine is just releasing is tried.
+pub const LOCK_POLL: Duration = Duration::from_millis(50);

@@ -1,10 +1,12 @@
 //! The data folder's lock: one engine a folder.
 
 use crate::Failure;
+use crate::limits::{DRAIN, LOCK_POLL};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 /// Held for the engine's life; the system releases it whatever way the process ends.
 #[derive(Debug)]
@@ -13,6 +15,20 @@ pub(crate) struct DataLock {
 }
 
 impl DataLock {
+    /// As [`Self::take`], waiting for an engine that is just leaving.
+    pub(crate) async fn take_patiently(data_dir: &Path) -> Result<Self, Failure> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::take(data_dir) {
+                Err(Failure::AlreadyRunning { .. }) if waited < DRAIN => {
+                    tokio::time::sleep(LOCK_POLL).await;
+                    waited += LOCK_POLL;
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Makes the folder, readable by its owner only, and takes its lock.
     pub(crate) fn take(data_dir: &Path) -> Result<Self, Failure> {
         DirBuilder::new()

@@ -66,7 +66,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     start_log(&options.data_dir);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "engine starts");
     let workstation = Workstation::open(Config::new(options.data_dir.clone())).await?;
-    let socket = Socket::bind(&options.data_dir)
+    let (socket, endpoint) = Socket::bind(&options.data_dir)
         .map_err(Failure::file("listen in", options.data_dir.clone()))?;
     let life = Arc::new(Life {
         data_dir: options.data_dir.clone(),
@@ -92,6 +92,8 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
         tracing::warn!("clients still connected; leaving all the same");
     }
     tracing::info!("engine stopped");
+    // The endpoint goes just before the lock: whoever sees it gone may take the folder.
+    drop(endpoint);
     drop(lock);
     Ok(())
 }
@@ -167,7 +169,7 @@ fn start_log(data_dir: &Path) {
 /// # Errors
 /// When an engine runs, or the backup is not sound.
 pub async fn restore(data_dir: &Path, from: &Path) -> Result<(), Failure> {
-    let lock = DataLock::take(data_dir)?;
+    let lock = DataLock::take_patiently(data_dir).await?;
     Workstation::restore(Config::new(data_dir.to_owned()), from).await?;
     drop(lock);
     Ok(())

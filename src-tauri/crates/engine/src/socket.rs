@@ -15,12 +15,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// File that names the socket while the engine runs; clients read it.
 const ENDPOINT_FILE: &str = "engine.endpoint";
 
-/// A listening socket that removes its traces when dropped.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     listener: UnixListener,
-    path: PathBuf,
-    endpoint: PathBuf,
     uid: u32,
     slots: Arc<Semaphore>,
 }
@@ -31,7 +29,7 @@ impl Socket {
     ///
     /// # Errors
     /// When the socket or the endpoint file cannot be made.
-    pub(crate) fn bind(data_dir: &Path) -> io::Result<Self> {
+    pub(crate) fn bind(data_dir: &Path) -> io::Result<(Self, Endpoint)> {
         let path = socket_path(data_dir)?;
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -44,20 +42,34 @@ impl Socket {
         std::fs::write(&fresh, path.as_os_str().as_encoded_bytes())?;
         std::fs::rename(&fresh, &endpoint)?;
         let uid = rustix::process::geteuid().as_raw();
-        Ok(Self {
-            listener,
-            path,
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let endpoint = Endpoint {
+            socket: path,
+            file: endpoint,
+        };
+        Ok((
+            Self {
+                listener,
+                uid,
+                slots,
+            },
             endpoint,
-            uid,
-            slots: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        })
+        ))
     }
 }
 
-impl Drop for Socket {
+/// The socket's traces in the file system, removed when dropped. It outlives the socket: as long as
+/// it stands, the engine still owns the data folder.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    socket: PathBuf,
+    file: PathBuf,
+}
+
+impl Drop for Endpoint {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.endpoint);
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.socket);
+        let _ = std::fs::remove_file(&self.file);
     }
 }
 

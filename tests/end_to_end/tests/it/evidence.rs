@@ -25,7 +25,7 @@ fn the_ledger_proves_every_step() {
     assert!(!kinds.iter().any(|kind| kind == "ledger.event_recorded"));
     let proof = station.ok(&["ledger", "proof", "0"]);
     let bundle = ledger::ProofBundle::from_json(&proof["bundle"].to_string()).unwrap();
-    let key = check["verifier_key"].as_str().unwrap().parse().unwrap();
+    let key = ledger::VerifierKey::parse(check["verifier_key"].as_str().unwrap()).unwrap();
     bundle.verify(&key).expect("the proof holds offline");
 }
 

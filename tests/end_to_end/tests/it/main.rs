@@ -2,6 +2,5 @@
 
 mod clients;
 mod evidence;
-mod playback;
 mod rules;
 mod simulated_session;

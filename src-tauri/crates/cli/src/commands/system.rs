@@ -4,13 +4,18 @@ use crate::Context;
 use crate::args::EngineCommand;
 use crate::commands::absolute;
 use crate::output::{advance, field, table};
-use engine_client::{Client, ClientError, Start, engine_program};
+use engine_client::{Client, ClientError, ENDPOINT_FILE, Start, engine_program};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use ui_types::{
     ApiError, BackupCreate, Doctor, EngineStatus, EngineStatusReply, EngineStop, ErrorCode,
     FindingLevel, RecoveryCode,
 };
+
+/// How long a stopping engine is waited for: its drain, and closing its store.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 pub(super) async fn engine(
     context: &Context,
@@ -25,9 +30,20 @@ pub(super) async fn engine(
         EngineCommand::Stop { force } => {
             let client = Client::connect(&context.data_dir, &Start::Never).await?;
             let reply = client.call(&EngineStop { force }).await?;
-            context
-                .output
-                .result(&reply, |_, out| out.push_str("The engine stops.\n"));
+            let endpoint = context.data_dir.join(ENDPOINT_FILE);
+            let mut waited = Duration::ZERO;
+            while endpoint.exists() && waited < STOP_TIMEOUT {
+                tokio::time::sleep(STOP_POLL).await;
+                waited += STOP_POLL;
+            }
+            let said = if endpoint.exists() {
+                "is stopping"
+            } else {
+                "has stopped"
+            };
+            context.output.result(&reply, |_, out| {
+                out.push_str(&format!("The engine {said}.\n"));
+            });
         }
         EngineCommand::RecoveryCode => {
             let reply = context.client().await?.call(&RecoveryCode {}).await?;
