@@ -15,8 +15,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 use workflow::{
-    ActivityError, ActivityOptions, ActivityType, Context, RetryPolicy, Signal, Workflow,
-    WorkflowError,
+    ActivityError, ActivityOptions, ActivityType, CancellationType, Context, RetryPolicy, Signal,
+    Workflow, WorkflowError,
 };
 
 /// Name of the query that yields [`SessionProgress`].
@@ -244,11 +244,12 @@ async fn prepare(ctx: &Context, of: SessionRef, board: &Board) {
     board.set(Step::Prepare, StepState::Running, vec![]);
     let options = ActivityOptions::start_to_close(PREPARE_TIMEOUT)
         .with_heartbeat(PREPARE_HEARTBEAT)
-        .with_retry(RetryPolicy::attempts(PREPARE_ATTEMPTS));
+        .with_retry(RetryPolicy::attempts(PREPARE_ATTEMPTS))
+        .with_cancellation(CancellationType::WaitCompleted);
     let (scoped, scope) = ctx.scope();
-    let preparing = scoped.activity::<Prepare>(of, options);
+    let mut preparing = scoped.activity::<Prepare>(of, options);
     workflow::select! {
-        prepared = preparing => {
+        prepared = &mut preparing => {
             match prepared {
                 Ok(found) => board.set(Step::Prepare, StepState::Done, found.notes),
                 Err(error) => board.set(Step::Prepare, StepState::Failed, vec![describe(&error)]),
@@ -259,6 +260,8 @@ async fn prepare(ctx: &Context, of: SessionRef, board: &Board) {
             if stopped.is_ok() {
                 scope.cancel("emergency stop");
                 note_emergency(ctx, of, board).await;
+                // The device is free for recording only when the checks have let it go.
+                let _ = preparing.await;
             }
             let note = "Broken off by the emergency stop.".to_owned();
             board.set(Step::Prepare, StepState::Skipped, vec![note]);

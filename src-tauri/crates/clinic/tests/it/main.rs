@@ -1,0 +1,4 @@
+//! The clinic's workflows on the embedded engine: what they ask for, in which order, whatever fails.
+
+mod onboarding;
+mod session;
