@@ -114,7 +114,10 @@ impl Station {
     /// A station whose key lies under the passphrase in `file`.
     #[must_use]
     pub fn with_passphrase(file: PathBuf) -> Self {
-        Self { folder: TempDir::new().expect("a folder"), passphrase: Some(file) }
+        Self {
+            folder: TempDir::new().expect("a folder"),
+            passphrase: Some(file),
+        }
     }
 
     /// The data folder.
@@ -276,10 +279,11 @@ impl Drop for Station {
     fn drop(&mut self) {
         let stopped = self.cli(&["--no-start", "engine", "stop", "--force"]);
         // Not running any more is as good; anything else is stopped the hard way.
-        if stopped.code != 0 && stopped.code != 10 {
-            if let Some(pid) = self.engine_pid() {
-                let _ = Command::new("kill").arg("-9").arg(pid.to_string()).status();
-            }
+        if stopped.code != 0
+            && stopped.code != 10
+            && let Some(pid) = self.engine_pid()
+        {
+            let _ = Command::new("kill").arg("-9").arg(pid.to_string()).status();
         }
         let endpoint = self.path().join("engine.endpoint");
         self.wait_for(Duration::from_secs(10), || !endpoint.exists());

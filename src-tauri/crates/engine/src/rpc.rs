@@ -65,7 +65,6 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
     }
 
     /// The routes as a router, to which others may be added.
-    #[must_use]
     pub(crate) fn into_router(self) -> Router<S> {
         self.router.layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
     }

@@ -1,5 +1,6 @@
 //! The collection: a device recorded into the journal until told to end.
 
+use crate::disk::DiskWatch;
 use crate::engine_room::Room;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{COLLECT_BEAT, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
@@ -281,6 +282,7 @@ async fn watch(
     let planned_ns = session
         .duration_ms
         .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX) * 1_000_000);
+    let mut disk = DiskWatch::default();
     let mut beat = tokio::time::interval(COLLECT_BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -288,6 +290,11 @@ async fn watch(
         let recorded_ns = live.recorded_ns();
         ctx.heartbeat(&recorded_ns);
         pass_on(room, session, live, segments, events).await;
+        let bytes = || folder_bytes(&folder(room, live.recording));
+        let (now, recorded_s) = (room.clock.host(), recorded_ns as f64 / 1e9);
+        if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, bytes) {
+            room.say(session.id, &low).await;
+        }
         if ctx.is_cancelled() {
             return Watched::GaveWay;
         }

@@ -44,7 +44,8 @@ impl Drivers {
     pub(crate) async fn discover(&self) -> Discovery {
         let mut found = Discovery::default();
         let mut looking = tokio::task::JoinSet::new();
-        for driver in self.drivers.iter().cloned() {
+        for driver in self.drivers.iter() {
+            let driver = Arc::clone(driver);
             looking.spawn_blocking(move || (driver.name(), driver.discover()));
         }
         let deadline = tokio::time::Instant::now() + DISCOVER_TIMEOUT;

@@ -46,3 +46,7 @@ pub const MAX_ANSWER_ROWS: u32 = 100_000;
 
 /// Gaps that a session's status shows, the latest.
 pub const STATUS_GAPS: usize = 100;
+
+/// How often the disk is looked at while something is recorded, and how long a recording must be
+/// before its rate is known.
+pub const DISK_CHECK: Duration = Duration::from_secs(10);
