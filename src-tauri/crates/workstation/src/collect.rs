@@ -421,6 +421,10 @@ async fn close(
         },
     )
     .await;
+    let recorded_s = live.recorded_ns_of(&stats) as f64 / 1e9;
+    if let Err(error) = room.records()?.keep_length(session.id, recorded_s).await {
+        tracing::warn!(%error, "keep the length of the recording");
+    }
     room.live.forget_end(session.id);
     let samples = stats
         .streams

@@ -441,6 +441,21 @@ impl Records {
         self.commit(UnitOfWork::new().statement(statement)).await
     }
 
+    /// Keeps how long a session recorded, so that lists need not open every recording.
+    pub(crate) async fn keep_length(&self, id: SessionId, recorded_s: f64) -> Result<()> {
+        let statement = write::set_setting(&length_name(id), &recorded_s.into(), self.now());
+        self.commit(UnitOfWork::new().statement(statement)).await
+    }
+
+    /// How long a session recorded, gaps included, s; `None` while it has not ended.
+    pub(crate) async fn length(&self, id: SessionId) -> Result<Option<f64>> {
+        Ok(self
+            .store
+            .setting(&length_name(id))
+            .await?
+            .and_then(|value| value.as_f64()))
+    }
+
     pub(crate) async fn checks(&self, id: SessionId) -> Result<Checks> {
         let value = self.store.setting(&checks_name(id)).await?;
         Ok(value
@@ -485,6 +500,10 @@ impl Records {
 
 fn plan_name(id: SessionId) -> String {
     format!("session.{id}.plan")
+}
+
+fn length_name(id: SessionId) -> String {
+    format!("session.{id}.recorded_s")
 }
 
 fn checks_name(id: SessionId) -> String {

@@ -9,8 +9,8 @@ use crate::recorder::program_mark;
 use crate::records::{PatientRecord, SessionRecord};
 use acquisition::Mark;
 use clinic::{
-    ClinicalSession, ConsentState, EmergencyStopped, Identity, PROGRESS_QUERY, PatientId,
-    SessionId, SessionInput, SessionProgress, Sex, StopCollection,
+    ClinicalSession, EmergencyStopped, Identity, PROGRESS_QUERY, PatientId, SessionId,
+    SessionInput, SessionProgress, Sex, StopCollection,
 };
 use contract::{DeviceClass, Settings};
 use events::payloads::{EmergencyStop, SessionReassigned, SessionStarted, StopSource};
@@ -427,7 +427,7 @@ impl Workstation {
     pub async fn sessions(&self) -> Result<Vec<SessionStatus>> {
         let mut all = Vec::new();
         for record in self.room.records()?.sessions().await? {
-            all.push(self.status_of(record).await?);
+            all.push(self.status_of(record, Detail::List).await?);
         }
         Ok(all)
     }
@@ -438,10 +438,10 @@ impl Workstation {
     /// No such session, or the store.
     pub async fn session(&self, id: SessionId) -> Result<SessionStatus> {
         let record = self.room.records()?.session(id).await?;
-        self.status_of(record).await
+        self.status_of(record, Detail::Whole).await
     }
 
-    async fn status_of(&self, record: SessionRecord) -> Result<SessionStatus> {
+    async fn status_of(&self, record: SessionRecord, detail: Detail) -> Result<SessionStatus> {
         let workflows = self.room.workflows()?;
         let id = record.id.to_string();
         let state = match workflows.describe(&id).await {
@@ -509,8 +509,11 @@ impl Workstation {
                         Some(free as f64 / (bytes / status.recorded_s) / 3_600.0);
                 }
             }
-            None if exists => self.add_recorded(&mut status).await,
-            None => {}
+            None if exists && detail == Detail::Whole => self.add_recorded(&mut status).await,
+            None => {
+                let length = self.room.records()?.length(status.record.id).await?;
+                status.recorded_s = length.unwrap_or(0.0);
+            }
         }
         let first = status.gaps.len().saturating_sub(STATUS_GAPS);
         status.gaps.drain(..first);
@@ -546,6 +549,15 @@ impl Workstation {
     }
 }
 
+/// How much is looked up of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    /// What a list shows: nothing that opens the recording.
+    List,
+    /// Everything.
+    Whole,
+}
+
 fn stand_in(family_name: &str, given_name: &str) -> Identity {
     Identity {
         family_name: family_name.to_owned(),
@@ -553,13 +565,5 @@ fn stand_in(family_name: &str, given_name: &str) -> Identity {
         birth_date: None,
         sex: Sex::Unknown,
         hospital_number: String::new(),
-    }
-}
-
-impl SessionRecord {
-    /// Whether the patient's consent needs a note.
-    #[must_use]
-    pub fn needs_consent(&self, state: ConsentState) -> bool {
-        self.device_class.is_live() && state != ConsentState::Granted
     }
 }
