@@ -2,5 +2,6 @@
 
 mod clients;
 mod evidence;
+mod playback;
 mod rules;
 mod simulated_session;
