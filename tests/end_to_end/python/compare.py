@@ -122,6 +122,7 @@ class File:
             self.physical.append(physical * self.factor(signal, scale) if signal["scaled"] else None)
             self.rates.append(signal["per"] / source.duration)
             check_label(signal["label"], scale["label"])
+            assert scale["rounding_bound"] < abs(scale["gain"]) / 2, "rounded by more than half a count"
         self.length_s = max(len(d) / r for d, r in zip(self.digital, self.rates))
 
     @staticmethod

@@ -200,6 +200,13 @@ fn is_played(station: &Station, path: &Path, source: &Source) -> Vec<Value> {
     }
     let sealed = std::fs::read(session["report_path"].as_str().unwrap()).unwrap();
     assert!(sealed.starts_with(b"NSDOC"));
+    let id = session["id"].as_str().unwrap();
+    let html = station.path().join(format!("report-{id}.html"));
+    station.ok(&["report", id, "--html", html.to_str().unwrap()]);
+    assert!(
+        std::fs::read_to_string(html).unwrap().contains("PLAYBACK"),
+        "the report is marked"
+    );
     if path.ends_with("edge/discontinuous_derived.edf") {
         // As the folder's own list of files states: 60 s are missing after 120.39 s, 120 s after
         // 400.39 s.
@@ -214,7 +221,6 @@ fn is_played(station: &Station, path: &Path, source: &Source) -> Vec<Value> {
     values_are_equal(&recording, source);
     gaps_are_equal(&recording, source);
     annotations_are_equal(&recording, source);
-    let id = session["id"].as_str().unwrap();
     let verified = station.ok(&["recording", "verify", id]);
     assert_eq!(verified["sound"], true, "{verified:#}");
     assert_eq!(verified["in_ledger"], verified["segments"], "{verified:#}");
@@ -444,7 +450,7 @@ fn names_no_one(folder: &Path, source: &Source) {
         if !table {
             assert_eq!(&bytes[168..176], b"01.01.85", "{name}");
             assert!(
-                bytes[88..168].starts_with(b"Startdate 01-JAN-1985 X X "),
+                bytes[88..168].starts_with(b"Startdate 01-JAN-1985 X X PLAYBACK_"),
                 "{name}"
             );
             let patient = String::from_utf8_lossy(&bytes[8..88]).into_owned();
