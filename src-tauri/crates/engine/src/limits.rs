@@ -11,6 +11,10 @@ pub const PROGRESS_QUEUE: usize = 16;
 /// Connections served at once; a further one waits until another ends.
 pub const MAX_CONNECTIONS: usize = 256;
 
+/// How long a connection may take to its first whole request: local clients take milliseconds, and
+/// when all connections are taken, an emergency stop waits for this long at most.
+pub const FIRST_ANSWER: Duration = Duration::from_secs(3);
+
 /// How long requests under way may take to end when the engine stops.
 pub const DRAIN: Duration = Duration::from_secs(5);
 

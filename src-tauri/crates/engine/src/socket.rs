@@ -4,13 +4,16 @@
 //! 0700, and every peer must be the engine's own user or root. Windows (a named pipe with a
 //! security descriptor for the engine's identity) is not written yet.
 
-use crate::limits::{MAX_CONNECTIONS, MAX_SOCKET_PATH_BYTES};
+use crate::limits::{FIRST_ANSWER, MAX_CONNECTIONS, MAX_SOCKET_PATH_BYTES};
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 /// File that names the socket while the engine runs; clients read it.
 const ENDPOINT_FILE: &str = "engine.endpoint";
@@ -74,9 +77,14 @@ impl Drop for Endpoint {
 }
 
 /// A connection that holds one of the engine's slots.
+///
+/// One that has not asked anything whole by its deadline is closed: half-open connections must not
+/// keep others out, least of all an emergency stop.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: UnixStream,
+    /// Until the first answer begins.
+    deadline: Option<Pin<Box<Sleep>>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -104,6 +112,7 @@ impl axum::serve::Listener for Socket {
                     return (
                         Connection {
                             stream,
+                            deadline: Some(Box::pin(tokio::time::sleep(FIRST_ANSWER))),
                             _slot: slot,
                         },
                         peer.uid(),
@@ -122,35 +131,41 @@ impl axum::serve::Listener for Socket {
 
 impl tokio::io::AsyncRead for Connection {
     fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
         buf: &mut tokio::io::ReadBuf<'_>,
     ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_read(cx, buf)
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return std::task::Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl tokio::io::AsyncWrite for Connection {
     fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
         buf: &[u8],
     ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.deadline = None;
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

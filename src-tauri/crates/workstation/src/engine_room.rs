@@ -113,10 +113,10 @@ impl Room {
         Protocol::find(id).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string(), ""))
     }
 
-    /// Publishes a fact of a session; a store that fails is logged, and the record goes on.
+    /// Publishes a fact of a session; while the store fails it is kept, and the record goes on.
     pub(crate) async fn say<P: Payload + Sync>(&self, session: SessionId, payload: &P) {
         let said = match self.notary() {
-            Ok(notary) => notary.say_of(session.0, payload).await,
+            Ok(notary) => notary.say_or_keep(session.0, None, payload).await,
             Err(error) => Err(error),
         };
         if let Err(error) = said {
@@ -132,7 +132,7 @@ impl Room {
         payload: &P,
     ) {
         let said = match self.notary() {
-            Ok(notary) => notary.say_once(session.0, key, payload).await,
+            Ok(notary) => notary.say_or_keep(session.0, Some(key), payload).await,
             Err(error) => Err(error),
         };
         if let Err(error) = said {

@@ -50,3 +50,12 @@ pub const STATUS_GAPS: usize = 100;
 /// How often the disk is looked at while something is recorded, and how long a recording must be
 /// before its rate is known.
 pub const DISK_CHECK: Duration = Duration::from_secs(10);
+
+/// Events kept in memory while the store does not take any: a day of the worst unrest, some MB.
+pub const KEPT_EVENTS: usize = 10_000;
+
+/// Pause before a kept event is sent again.
+pub const KEPT_EVENT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a kept event is sent again: for a day.
+pub const KEPT_EVENT_TRIES: u32 = 86_400;

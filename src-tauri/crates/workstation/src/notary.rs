@@ -1,19 +1,65 @@
 //! Publishing: an event is durable and entered in the ledger in one transaction.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::{KEPT_EVENT_PAUSE, KEPT_EVENT_TRIES, KEPT_EVENTS};
 use events::{BusError, EventContext, Payload, Publisher};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// Publishes what happens. Events of one session share its id as their correlation.
 #[derive(Debug, Clone)]
 pub(crate) struct Notary {
     publisher: Publisher,
+    /// Room for events that the store did not take.
+    kept: Arc<Semaphore>,
 }
 
 impl Notary {
     pub(crate) fn new(publisher: Publisher) -> Self {
-        Self { publisher }
+        Self {
+            publisher,
+            kept: Arc::new(Semaphore::new(KEPT_EVENTS)),
+        }
+    }
+
+    /// Publishes a fact that nobody can be told has failed: when the store does not take it (it is
+    /// locked, or the disk full), it is kept in memory and sent again until the store does.
+    pub(crate) async fn say_or_keep<P: Payload>(
+        &self,
+        correlation: Uuid,
+        key: Option<&str>,
+        payload: &P,
+    ) -> Result<()> {
+        let mut event = self
+            .publisher
+            .event_in(EventContext::root(correlation), payload)
+            .map_err(|error| Error::internal("make an event", &error))?;
+        if let Some(key) = key {
+            event.event_id = id_of(correlation, key);
+        }
+        let Err(error) = self.publisher.send(event.clone()).await else {
+            return Ok(());
+        };
+        let Ok(room) = self.kept.clone().try_acquire_owned() else {
+            return Err(bus_error(&error));
+        };
+        let kind = event.event_type.to_string();
+        tracing::warn!(kind, error = %crate::error::chain(&error), "an event waits for the store");
+        let publisher = self.publisher.clone();
+        tokio::spawn(async move {
+            let _room = room;
+            for _ in 0..KEPT_EVENT_TRIES {
+                tokio::time::sleep(KEPT_EVENT_PAUSE).await;
+                if publisher.send(event.clone()).await.is_ok() {
+                    tracing::info!(kind, "a kept event is stored");
+                    return;
+                }
+            }
+            tracing::error!(kind, "a kept event is given up");
+        });
+        Ok(())
     }
 
     /// Publishes a fact of the undertaking `correlation`.
