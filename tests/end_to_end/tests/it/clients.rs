@@ -10,7 +10,15 @@ fn a_clients_death_changes_nothing() {
     let mut engine = station.engine();
     let mut client = station
         .command("neurascale")
-        .args(["--quiet", "session", "run", "--training", "--now", "--duration", "4"])
+        .args([
+            "--quiet",
+            "session",
+            "run",
+            "--training",
+            "--now",
+            "--duration",
+            "4",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -22,7 +30,10 @@ fn a_clients_death_changes_nothing() {
     assert!(begun, "{}", station.log());
     client.kill().unwrap();
     client.wait().unwrap();
-    let id = station.ok(&["session", "list"])["sessions"][0]["id"].as_str().unwrap().to_owned();
+    let id = station.ok(&["session", "list"])["sessions"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let session = station.finished(&id, Duration::from_secs(60));
     assert_eq!(session["state"], "completed", "{session:#}");
     assert!(session["recorded_s"].as_f64().unwrap() >= 4.0);
@@ -34,7 +45,7 @@ fn a_clients_death_changes_nothing() {
 #[test]
 fn two_clients_work_at_once() {
     let station = Station::new();
-    let _engine = station.engine();
+    let mut engine = station.engine();
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -44,19 +55,34 @@ fn two_clients_work_at_once() {
             });
         }
     });
-    assert_eq!(station.ok(&["session", "list"])["sessions"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        station.ok(&["session", "list"])["sessions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     station.ok(&["engine", "stop"]);
+    assert!(engine.wait().unwrap().success());
 }
 
 #[test]
 fn a_second_engine_is_refused() {
     let station = Station::new();
     let mut first = station.engine();
-    let second = station.command("neurascale-engine").arg("serve").output().unwrap();
+    let second = station
+        .command("neurascale-engine")
+        .arg("serve")
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(4), "{said}");
     assert!(said.contains(&format!("process {}", first.id())), "{said}");
-    assert!(station.ok(&["engine", "status"])["store_open"].as_bool().unwrap());
+    assert!(
+        station.ok(&["engine", "status"])["store_open"]
+            .as_bool()
+            .unwrap()
+    );
     station.ok(&["engine", "stop"]);
     first.wait().unwrap();
 }
@@ -75,7 +101,15 @@ fn an_engine_that_is_told_to_stop_refuses_while_it_records() {
     assert!(engine.wait().unwrap().success(), "a forced stop is clean");
     // The next client starts an engine, which takes the session up.
     let session = station.finished(id, Duration::from_secs(60));
-    assert_eq!(session["state"], "completed", "{session:#}\n{}", station.log());
+    assert_eq!(
+        session["state"],
+        "completed",
+        "{session:#}\n{}",
+        station.log()
+    );
     let recording = station.recording(&session);
-    assert!(!recording.gaps().is_empty(), "the time without an engine is a gap");
+    assert!(
+        !recording.gaps().is_empty(),
+        "the time without an engine is a gap"
+    );
 }

@@ -6,7 +6,12 @@ use end_to_end::Station;
 fn the_ledger_proves_every_step() {
     let station = Station::new();
     let session = station.ok(&["session", "run", "--training", "--duration", "2"]);
-    assert_eq!(session["state"], "completed", "{session:#}\n{}", station.log());
+    assert_eq!(
+        session["state"],
+        "completed",
+        "{session:#}\n{}",
+        station.log()
+    );
     let check = station.ok(&["ledger", "verify"]);
     assert_eq!(check["sound"], true, "{check:#}");
     let entries = station.ok(&["ledger", "show", "--limit", "10000"]);
@@ -17,10 +22,19 @@ fn the_ledger_proves_every_step() {
         .map(|entry| entry["kind"].as_str().unwrap().to_owned())
         .collect();
     for kind in [
-        "patient.registered", "session.started", "session.step", "device.connected",
-        "recording.segment_closed", "recording.finished", "report.created", "session.completed",
+        "patient.registered",
+        "session.started",
+        "session.step",
+        "device.connected",
+        "recording.segment_closed",
+        "recording.finished",
+        "report.created",
+        "session.completed",
     ] {
-        assert!(kinds.iter().any(|found| found == kind), "{kind} is missing: {kinds:?}");
+        assert!(
+            kinds.iter().any(|found| found == kind),
+            "{kind} is missing: {kinds:?}"
+        );
     }
     assert!(!kinds.iter().any(|kind| kind == "ledger.event_recorded"));
     let proof = station.ok(&["ledger", "proof", "0"]);
@@ -46,7 +60,12 @@ fn a_backup_brings_everything_back() {
     assert_eq!(restored.code, 0, "{restored:?}");
     let found = station.session(session["id"].as_str().unwrap());
     assert_eq!(found["state"], "completed");
-    assert_eq!(station.cli(&["session", "show", later["id"].as_str().unwrap()]).code, 3);
+    assert_eq!(
+        station
+            .cli(&["session", "show", later["id"].as_str().unwrap()])
+            .code,
+        3
+    );
     assert_eq!(station.ok(&["ledger", "verify"])["sound"], true);
 }
 
@@ -64,7 +83,10 @@ fn a_service_unlocks_with_a_passphrase_file() {
     std::fs::write(&file, "wrong\n").unwrap();
     let status = station.ok(&["engine", "start"]);
     assert_eq!(status["store_open"], false, "{status:#}");
-    assert!(status["problem"].as_str().unwrap().contains("passphrase"), "{status:#}");
+    assert!(
+        status["problem"].as_str().unwrap().contains("passphrase"),
+        "{status:#}"
+    );
     // Everything that needs the store says so, and the emergency stop answers all the same.
     let list = station.cli(&["session", "list"]);
     assert_eq!(list.code, 7, "{list:?}");
@@ -75,7 +97,12 @@ fn a_service_unlocks_with_a_passphrase_file() {
 fn the_recovery_code_is_given_once() {
     let station = Station::new();
     let first = station.ok(&["engine", "recovery-code"]);
-    assert!(first["code"].as_str().is_some_and(|code| code.contains('-')), "{first:#}");
+    assert!(
+        first["code"]
+            .as_str()
+            .is_some_and(|code| code.contains('-')),
+        "{first:#}"
+    );
     assert!(station.ok(&["engine", "recovery-code"])["code"].is_null());
 }
 
@@ -84,11 +111,23 @@ fn the_doctor_says_what_to_do() {
     let station = Station::new();
     let reply = station.cli(&["doctor"]).json();
     let findings = reply["findings"].as_array().unwrap();
-    for check in ["disk", "store", "keys", "ports", "clock", "sleep", "permissions", "devices"] {
+    for check in [
+        "disk",
+        "store",
+        "keys",
+        "ports",
+        "clock",
+        "sleep",
+        "permissions",
+        "devices",
+    ] {
         let finding = findings.iter().find(|finding| finding["check"] == check);
         let finding = finding.unwrap_or_else(|| panic!("{check} is not looked at: {reply:#}"));
         if finding["level"] != "good" {
-            assert!(!finding["remedy"].as_str().unwrap().is_empty(), "{finding:#}");
+            assert!(
+                !finding["remedy"].as_str().unwrap().is_empty(),
+                "{finding:#}"
+            );
         }
     }
 }

@@ -52,7 +52,7 @@ pub(super) async fn engine(
                 .result(&reply, |reply, out| match &reply.code {
                     Some(code) => field(out, "recovery code", code),
                     None => {
-                        out.push_str("The recovery code was shown before, or the key is older.\n")
+                        out.push_str("The recovery code was shown before, or the key is older.\n");
                     }
                 });
         }
