@@ -17,6 +17,9 @@ pub(crate) const CHANNEL_RUN_S: u32 = 60;
 /// Columns a second of the display: 1,900 pixels for a page of 10 s.
 pub(crate) const COLUMNS_PER_S: u32 = 190;
 
+/// Rows that are filtered and drawn at most: more would stand closer than 4 mm on a screen.
+pub(crate) const PAGE_ROWS: usize = 64;
+
 /// Passes of a computation; the best counts, for us and for the peers alike, so that other programs
 /// on the machine weigh on none of them.
 pub(crate) const PASSES: usize = 7;

@@ -49,17 +49,8 @@ impl Times {
 
 /// Seconds of processor time that this process has used, system calls included.
 pub(crate) fn process_s() -> f64 {
-    seconds(ClockId::ProcessCPUTime)
-}
-
-/// The same for this thread alone.
-pub(crate) fn thread_s() -> f64 {
-    seconds(ClockId::ThreadCPUTime)
-}
-
-fn seconds(clock: ClockId) -> f64 {
-    let now = clock_gettime(clock);
-    now.tv_sec as f64 + now.tv_nsec as f64 * 1e-9
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    used.tv_sec as f64 + used.tv_nsec as f64 * 1e-9
 }
 
 /// The shortest of `passes` runs, s; `prepare` is not counted.

@@ -1,6 +1,6 @@
 //! The path of the samples as the workstation runs it: device thread, journal, analysis, display.
 
-use crate::limits::COLUMNS_PER_S;
+use crate::limits::{COLUMNS_PER_S, PAGE_ROWS};
 use crate::measure::{Times, process_s};
 use crate::synthetic;
 use acquisition::{
@@ -287,10 +287,15 @@ impl Page {
         let montage = Montage::by_name("average-10-10").context("no average montage")?;
         let mut shown = montage.resolve(&stream.channels, &[]);
         shown.retain(|derivation| derivation.blank.is_none());
-        // Channels beyond the 10-10 system are recorded and judged, and have no place on a page.
-        if shown.is_empty() {
-            shown = as_recorded(&stream.channels, &[]);
-        }
+        // Channels that the montage has no place for are shown as recorded.
+        let rows = stream.channels.len().min(PAGE_ROWS);
+        let left = rows.saturating_sub(shown.len());
+        shown.extend(
+            as_recorded(&stream.channels, &[])
+                .into_iter()
+                .rev()
+                .take(left),
+        );
         let kinds: Vec<_> = shown.iter().map(|derivation| derivation.kind).collect();
         Ok(Self {
             matrix: DerivationMatrix::new(&shown, &stream.channels),
