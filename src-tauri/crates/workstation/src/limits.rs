@@ -59,3 +59,7 @@ pub const KEPT_EVENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a kept event is sent again: for a day.
 pub const KEPT_EVENT_TRIES: u32 = 86_400;
+
+/// How long a session's status waits for its workflow to tell its steps: it answers in
+/// microseconds unless the store holds it up.
+pub const PROGRESS_WAIT: Duration = Duration::from_millis(500);

@@ -131,8 +131,17 @@ impl From<StoreError> for Error {
             StoreError::Exists { .. } => ErrorKind::Conflict,
             _ => ErrorKind::Store,
         };
-        // The store's messages say themselves what to do.
-        Self::new(kind, crate::error::chain(&error), "")
+        let remedy = match &error {
+            StoreError::WrongKey { .. } => {
+                "Put the key of this data folder back: its key file, its passphrase, or its recovery code. Nothing is lost meanwhile."
+            }
+            StoreError::Corrupt { .. } => {
+                "Stop the engine, then run 'neurascale restore BACKUP'. Recordings lie outside the store and stay whole."
+            }
+            // The other messages say themselves what to do.
+            _ => "",
+        };
+        Self::new(kind, crate::error::chain(&error), remedy)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::collect::folder_bytes;
 use crate::emergency::EmergencyReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facade::Workstation;
-use crate::limits::{MAX_ANNOTATION_CHARS, MAX_REASON_CHARS, STATUS_GAPS};
+use crate::limits::{MAX_ANNOTATION_CHARS, MAX_REASON_CHARS, PROGRESS_WAIT, STATUS_GAPS};
 use crate::recorder::program_mark;
 use crate::records::{PatientRecord, SessionRecord};
 use acquisition::Mark;
@@ -444,20 +444,24 @@ impl Workstation {
     async fn status_of(&self, record: SessionRecord, detail: Detail) -> Result<SessionStatus> {
         let workflows = self.room.workflows()?;
         let id = record.id.to_string();
-        let state = match workflows.describe(&id).await {
-            Ok(d) if d.broken.is_some() => SessionState::Interrupted,
-            Ok(d) if d.summary.status == WorkflowStatus::Running => SessionState::Running,
-            Ok(_) => match record.outcome {
+        // A workflow that waits for a locked store answers nothing; the rest is known without it.
+        let described = tokio::time::timeout(PROGRESS_WAIT, workflows.describe(&id)).await;
+        let state = match described {
+            Err(_) => SessionState::Running,
+            Ok(Ok(d)) if d.broken.is_some() => SessionState::Interrupted,
+            Ok(Ok(d)) if d.summary.status == WorkflowStatus::Running => SessionState::Running,
+            Ok(Ok(_)) => match record.outcome {
                 Some(clinic::Outcome::Completed) => SessionState::Completed,
                 _ => SessionState::Failed,
             },
-            Err(EngineError::NotFound(_)) => SessionState::Interrupted,
-            Err(error) => return Err(Error::internal("look at the session", &error)),
+            Ok(Err(EngineError::NotFound(_))) => SessionState::Interrupted,
+            Ok(Err(error)) => return Err(Error::internal("look at the session", &error)),
         };
-        let progress = workflows
-            .query::<SessionProgress>(&id, PROGRESS_QUERY)
+        let query = workflows.query::<SessionProgress>(&id, PROGRESS_QUERY);
+        let progress = tokio::time::timeout(PROGRESS_WAIT, query)
             .await
-            .ok();
+            .ok()
+            .and_then(std::result::Result::ok);
         let folder = crate::collect::folder(&self.room, record.recording);
         let exists = folder.exists();
         let mut status = SessionStatus {

@@ -5,4 +5,5 @@ mod disk;
 mod kills;
 mod parsers;
 mod rpc;
+mod store;
 mod terminal;
