@@ -3,6 +3,7 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 use ui_types::{ApiError, Progress};
@@ -14,6 +15,16 @@ pub(crate) struct Output {
     quiet: bool,
 }
 
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: write to standard output: {error}");
+    }
+}
+
 impl Output {
     pub(crate) const fn new(json: bool, quiet: bool) -> Self {
         Self { json, quiet }
@@ -23,13 +34,13 @@ impl Output {
     pub(crate) fn result<R: Serialize>(&self, result: &R, text: impl FnOnce(&R, &mut String)) {
         if self.json {
             match serde_json::to_string_pretty(result) {
-                Ok(json) => println!("{json}"),
+                Ok(json) => print(&format!("{json}\n")),
                 Err(error) => eprintln!("the result could not be written as JSON: {error}"),
             }
         } else {
             let mut out = String::new();
             text(result, &mut out);
-            print!("{out}");
+            print(&out);
         }
     }
 
@@ -37,7 +48,7 @@ impl Output {
     pub(crate) fn failure(&self, error: &ApiError) -> ExitCode {
         if self.json {
             let json = serde_json::json!({ "error": error });
-            println!("{json:#}");
+            print(&format!("{json:#}\n"));
         }
         eprintln!("error: {}", error.message);
         if !error.remedy.is_empty() {

@@ -70,3 +70,22 @@ fn an_engine_started_from_a_terminal_outlives_it() {
     );
     assert_eq!(station.engine_pid(), engine, "the very same engine");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let station = Station::new();
+    for arguments in [vec!["--json", "doctor"], vec!["doctor"]] {
+        let mut client = station
+            .command("neurascale")
+            .args(&arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(client.stdout.take());
+        let said = client.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}
