@@ -386,7 +386,7 @@ async fn close(
         (Watched::Ended(CollectionEnd::SourceEnded), EndReason::Stopped) => CollectionEnd::Stopped,
         (Watched::Ended(end), _) => end,
     };
-    let mut notes = Vec::new();
+    let mut notes = live.warnings();
     if let EndReason::DeviceFailed { message, .. } = &reason {
         notes.push(format!("The device failed: {message}"));
     }

@@ -63,3 +63,6 @@ pub const KEPT_EVENT_TRIES: u32 = 86_400;
 /// How long a session's status waits for its workflow to tell its steps: it answers in
 /// microseconds unless the store holds it up.
 pub const PROGRESS_WAIT: Duration = Duration::from_millis(500);
+
+/// Warnings of a device that a session's notes keep, the latest.
+pub const DEVICE_WARNINGS: usize = 20;

@@ -1,6 +1,7 @@
 //! Sessions that are recording now: what other threads may ask of them.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::DEVICE_WARNINGS;
 use crate::recorder::{PersonMark, RecorderView};
 use acquisition::{AcquisitionHandle, AcquisitionStats, BlockFeed, Mark};
 use clinic::SessionId;
@@ -25,6 +26,7 @@ pub(crate) struct Live {
     marks: Sender<PersonMark>,
     handle: Mutex<Option<AcquisitionHandle>>,
     stopped: AtomicBool,
+    warnings: Mutex<Vec<String>>,
 }
 
 impl Live {
@@ -45,6 +47,7 @@ impl Live {
             marks,
             handle: Mutex::new(Some(handle)),
             stopped: AtomicBool::new(false),
+            warnings: Mutex::default(),
         }
     }
 
@@ -54,6 +57,23 @@ impl Live {
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
             .map(use_it)
+    }
+
+    /// Keeps what the device wants a person to read; the latest few where it does not stop.
+    pub(crate) fn warn(&self, text: String) {
+        let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.len() == DEVICE_WARNINGS {
+            warnings.remove(0);
+        }
+        warnings.push(text);
+    }
+
+    /// What the device wanted a person to read.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Ends the recording at the next beat of its collection.

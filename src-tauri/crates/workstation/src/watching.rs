@@ -108,7 +108,8 @@ pub(crate) async fn pass_on(
             )
             .await;
         }
-        AcquisitionEvent::Warning(text) => mark(room, live, "device_warning", &text),
+        // The journal has it as an event; people read it among the session's notes.
+        AcquisitionEvent::Warning(text) => live.warn(text),
         AcquisitionEvent::Malformed { stream, message } => {
             tracing::error!(session = %of, stream = stream.0, message, "malformed block");
         }

@@ -437,6 +437,10 @@ fn plans() -> impl Strategy<Value = Plan> {
 fn build(plan: &Plan) -> Memory {
     let mut memory = Memory::new();
     let mut state = plan.seed | 1;
+    // Runs last up to four samples longer than planned, and one more is due after the last: no run
+    // may begin before that, whatever the rate.
+    let slowest = plan.streams.iter().map(|(rate, ..)| rate.nanos_of(5));
+    let slack = slowest.max().unwrap_or(0);
     for (n, (rate, channels, wide)) in plan.streams.iter().enumerate() {
         let mut start = 0;
         let mut runs = Vec::new();
@@ -444,7 +448,7 @@ fn build(plan: &Plan) -> Memory {
             let whole = rate.index_at((*len_ms as i64) * 1_000_000);
             let len = (whole + plan.jitter[(n * 3 + r) % plan.jitter.len()]).max(1);
             runs.push((start, len));
-            start += ((len_ms + gap_ms + 2_000) as i64) * 1_000_000;
+            start += ((len_ms + gap_ms) as i64) * 1_000_000 + slack;
         }
         let total: u64 = runs.iter().map(|(_, len)| len).sum();
         let mut next = || {
