@@ -203,6 +203,7 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
         .map_err(|error| Error::internal("start recording", &error))?;
     let events = handle.events();
     let live = Arc::new(Live::new(
+        resuming,
         session.recording,
         anchor,
         view,
@@ -360,6 +361,33 @@ async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment
     room.say_once(session.id, &key, &payload).await;
 }
 
+/// Segments that were closed, and whose engine died before it could say so: the record knows them.
+/// Those that were said are left out by the log.
+async fn note_missed_segments(room: &Room, session: &SessionRecord, live: &Live) -> Result<()> {
+    let (reading, of) = (room.clone(), session.clone());
+    let known = move || crate::documents::open(&reading, &of).map(|record| record.segments());
+    let segments = tokio::task::spawn_blocking(known)
+        .await
+        .map_err(|error| Error::internal("look for segments", &error))??;
+    for segment in segments {
+        let Some(sha256) = segment.sha256 else {
+            continue;
+        };
+        let closed = ClosedSegment {
+            stream: segment.stream,
+            number: segment.number,
+            file: segment.file,
+            first_index: segment.first_index,
+            end_index: segment.end_index,
+            sha256,
+            bytes: segment.bytes,
+            complete: true,
+        };
+        note_segment(room, session, live, &closed).await;
+    }
+    Ok(())
+}
+
 /// Stops the device, lets the queues drain, and notes the last segments.
 async fn close(
     room: &Room,
@@ -378,6 +406,9 @@ async fn close(
     .map_err(|error| Error::internal("end the recording", &error))?;
     let (reason, stats) = summary;
     pass_on(room, session, live, segments, &events).await;
+    if live.resumed {
+        note_missed_segments(room, session, live).await?;
+    }
     let end = match (watched, &reason) {
         (Watched::GaveWay, _) => return Err(given_way()),
         (_, EndReason::DeviceFailed { .. } | EndReason::DriverPanicked) => {

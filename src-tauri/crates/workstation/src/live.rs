@@ -25,12 +25,15 @@ pub(crate) struct Live {
     pub(crate) before: Vec<u64>,
     marks: Sender<PersonMark>,
     handle: Mutex<Option<AcquisitionHandle>>,
+    /// Whether the recording was there before this start.
+    pub(crate) resumed: bool,
     stopped: AtomicBool,
     warnings: Mutex<Vec<String>>,
 }
 
 impl Live {
     pub(crate) fn new(
+        resumed: bool,
         recording: RecordingId,
         anchor: ClockAnchor,
         view: Arc<RecorderView>,
@@ -46,6 +49,7 @@ impl Live {
             before,
             marks,
             handle: Mutex::new(Some(handle)),
+            resumed,
             stopped: AtomicBool::new(false),
             warnings: Mutex::default(),
         }
