@@ -284,7 +284,7 @@ fn an_engine_killed_at_random_loses_at_most_a_second() {
         began.elapsed().as_secs_f64()
     );
     assert!(
-        tally.while_recording * 5 > tally.kills,
+        tally.while_recording * 10 >= tally.kills,
         "too few kills met a recording: {tally:?}"
     );
     assert!(tally.unfinished > 0);
