@@ -36,6 +36,9 @@ pub struct Progress {
     pub done: u64,
     /// All there is to do; 0 when unknown.
     pub total: u64,
+    /// What has just been found, where the call says so (an [`crate::ImpedanceView`] as JSON).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<serde_json::Value>,
 }
 
 /// One line of a reply.

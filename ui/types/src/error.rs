@@ -19,6 +19,8 @@ pub enum ErrorCode {
     Device,
     /// The store cannot be opened: locked, wrong key, corrupt.
     Store,
+    /// Nobody is signed in, or not with the right to do this.
+    NotAllowed,
     /// No space left.
     DiskFull,
     /// Evidence does not hold: a ledger entry, a segment, a checksum.
@@ -45,6 +47,7 @@ impl ErrorCode {
             Self::Integrity => 9,
             Self::Unavailable => 10,
             Self::Internal => 11,
+            Self::NotAllowed => 13,
         }
     }
 }

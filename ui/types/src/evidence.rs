@@ -13,6 +13,12 @@ pub struct LedgerShow {
     pub limit: u32,
     /// Only this kind.
     pub kind: Option<String>,
+    /// Only entries that belong to this session.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// The newest first, from the end backwards; `from` is then the last sequence wanted.
+    #[serde(default)]
+    pub newest_first: bool,
 }
 call!(LedgerShow, "ledger.show", LedgerShowReply);
 

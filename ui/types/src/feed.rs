@@ -1,60 +1,81 @@
-//! Bytes of the display feed: min/max envelopes and statistics, never JSON.
+//! Bytes of traces: min/max envelopes at the resolution of a display, never JSON. A live feed and a
+//! page of a recording are the same messages; each begins with a description of its rows.
 //!
-//! A message is a little-endian header of 40 bytes and its values:
+//! A message is a little-endian header of 48 bytes and its payload:
 //!
 //! ```text
 //!  0  u32  length of what follows this field
-//!  4  u16  kind: 1 = envelope, 2 = end of session
+//!  4  u16  kind: 1 = envelope, 2 = end, 3 = description, 4 = gap, 5 = annotation
 //!  6  u16  stream
-//!  8  u32  channels
+//!  8  u32  rows
 //! 12  u32  columns
-//! 16  u64  index of the first sample of the first column
-//! 24  u32  samples a column
-//! 28  u32  messages dropped since the last one, because the client was slow
-//! 32  i64  time of the first sample, ns since 1970 UTC
-//! 40  f32  min, max for each column of channel 0, then channel 1, …  (channel's own unit)
+//! 16  u64  number of the first column, counted from the stream's sample 0
+//! 24  i64  time of the first column's begin, ns since 1970 UTC
+//! 32  f64  length of a column, ns
+//! 40  u32  messages dropped since the last one, because the client was slow
+//! 44  u32  flags: bit 0 = history (was recorded before the feed was opened)
+//! 48  envelope: f32 min, max for each column of row 0, then row 1, … (the row's unit)
+//!     description, gap, annotation: JSON ([`crate::ViewDescription`], [`crate::GapMark`],
+//!     [`crate::AnnotationMark`])
 //! ```
 //!
-//! A column without samples (a gap) is NaN, NaN.
+//! A column without samples (a gap) is NaN, NaN, and so is a row that lacks an input.
 
+use crate::{AnnotationMark, GapMark, ViewDescription};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-/// Bytes before the values.
-pub const HEADER_BYTES: usize = 40;
+/// Bytes before the payload.
+pub const HEADER_BYTES: usize = 48;
 
-/// Greatest message a reader accepts: 4,096 channels × 512 columns × 8 bytes, and the header.
+/// Greatest message a reader accepts: 4,096 rows × 512 columns × 8 bytes (or 512 rows × 4,096), and
+/// the header.
 pub const MAX_MESSAGE_BYTES: usize = 4_096 * 512 * 8 + HEADER_BYTES;
 
 const KIND_ENVELOPE: u16 = 1;
 const KIND_END: u16 = 2;
+const KIND_DESCRIPTION: u16 = 3;
+const KIND_GAP: u16 = 4;
+const KIND_ANNOTATION: u16 = 5;
 
-/// A message of the feed.
+const FLAG_HISTORY: u32 = 1;
+
+/// A message of a feed or page.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
+    /// What the rows of every stream are; first, and again when they change.
+    Description(ViewDescription),
     /// Min/max envelopes of one stream.
     Envelope(Envelope),
-    /// The session ended.
+    /// Samples are missing.
+    Gap(GapMark),
+    /// Something was marked, or a mark was superseded.
+    Annotation(AnnotationMark),
+    /// The session ended; the page is complete.
     End,
 }
 
 /// Envelopes of consecutive columns of one stream.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Envelope {
     /// Stream's index.
     pub stream: u16,
-    /// Channels (rows).
-    pub channels: u32,
+    /// Rows, as the description lists them for this stream.
+    pub rows: u32,
     /// Columns.
     pub columns: u32,
-    /// Index of the first sample of the first column.
-    pub first_index: u64,
-    /// Samples a column.
-    pub samples_per_column: u32,
+    /// Number of the first column, counted from the stream's sample 0.
+    pub first_column: u64,
+    /// Time of the first column's begin, ns since 1970 UTC.
+    pub time_utc_ns: i64,
+    /// Length of a column, ns.
+    pub column_ns: f64,
     /// Messages dropped since the last one.
     pub dropped: u32,
-    /// Time of the first sample, ns since 1970 UTC.
-    pub time_utc_ns: i64,
-    /// Min and max, channels × columns × 2.
+    /// Recorded before the feed was opened.
+    pub history: bool,
+    /// Min and max in each row's unit, rows × columns × 2.
     pub values: Vec<f32>,
 }
 
@@ -67,11 +88,14 @@ pub enum FeedError {
     /// Unknown kind.
     #[error("feed message of unknown kind {0}")]
     Kind(u16),
-    /// Channels × columns does not fit the length.
-    #[error("feed message says {channels} channels x {columns} columns in {bytes} bytes")]
+    /// The JSON of a description, gap or annotation cannot be read.
+    #[error("feed message cannot be read: {0}")]
+    Json(String),
+    /// Rows × columns does not fit the length.
+    #[error("feed message says {rows} rows x {columns} columns in {bytes} bytes")]
     Shape {
-        /// Channels stated.
-        channels: u32,
+        /// Rows stated.
+        rows: u32,
         /// Columns stated.
         columns: u32,
         /// Bytes of values found.
@@ -82,33 +106,17 @@ pub enum FeedError {
 impl Message {
     /// Appends the message's bytes to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let empty = Envelope {
-            stream: 0,
-            channels: 0,
-            columns: 0,
-            first_index: 0,
-            samples_per_column: 0,
-            dropped: 0,
-            time_utc_ns: 0,
-            values: Vec::new(),
-        };
-        let (kind, envelope) = match self {
-            Self::Envelope(envelope) => (KIND_ENVELOPE, envelope),
-            Self::End => (KIND_END, &empty),
-        };
-        let length = HEADER_BYTES - 4 + envelope.values.len() * 4;
-        out.reserve(length + 4);
-        out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend_from_slice(&kind.to_le_bytes());
-        out.extend_from_slice(&envelope.stream.to_le_bytes());
-        out.extend_from_slice(&envelope.channels.to_le_bytes());
-        out.extend_from_slice(&envelope.columns.to_le_bytes());
-        out.extend_from_slice(&envelope.first_index.to_le_bytes());
-        out.extend_from_slice(&envelope.samples_per_column.to_le_bytes());
-        out.extend_from_slice(&envelope.dropped.to_le_bytes());
-        out.extend_from_slice(&envelope.time_utc_ns.to_le_bytes());
-        for value in &envelope.values {
-            out.extend_from_slice(&value.to_le_bytes());
+        match self {
+            Self::Envelope(envelope) => {
+                header(out, KIND_ENVELOPE, envelope, envelope.values.len() * 4);
+                for value in &envelope.values {
+                    out.extend_from_slice(&value.to_le_bytes());
+                }
+            }
+            Self::Description(description) => json(out, KIND_DESCRIPTION, description),
+            Self::Gap(gap) => json(out, KIND_GAP, gap),
+            Self::Annotation(annotation) => json(out, KIND_ANNOTATION, annotation),
+            Self::End => header(out, KIND_END, &Envelope::default(), 0),
         }
     }
 
@@ -130,38 +138,69 @@ impl Message {
         };
         let u16_at = |at| field(message, at).map_or(0, u16::from_le_bytes);
         let u32_at = |at| field(message, at).map_or(0, u32::from_le_bytes);
-        match u16_at(4) {
-            KIND_END => Ok(Some((Self::End, total))),
+        let payload = &message[HEADER_BYTES..];
+        let decoded = match u16_at(4) {
+            KIND_END => Self::End,
+            KIND_DESCRIPTION => Self::Description(from_json(payload)?),
+            KIND_GAP => Self::Gap(from_json(payload)?),
+            KIND_ANNOTATION => Self::Annotation(from_json(payload)?),
             KIND_ENVELOPE => {
-                let (channels, columns) = (u32_at(8), u32_at(12));
-                let values = &message[HEADER_BYTES..];
+                let (rows, columns) = (u32_at(8), u32_at(12));
                 // The product of two u32 fits; eight times it may not.
-                let expected = (u64::from(channels) * u64::from(columns)).saturating_mul(8);
-                if expected != values.len() as u64 {
+                let expected = (u64::from(rows) * u64::from(columns)).saturating_mul(8);
+                if expected != payload.len() as u64 {
                     return Err(FeedError::Shape {
-                        channels,
+                        rows,
                         columns,
-                        bytes: values.len(),
+                        bytes: payload.len(),
                     });
                 }
-                let envelope = Envelope {
+                Self::Envelope(Envelope {
                     stream: u16_at(6),
-                    channels,
+                    rows,
                     columns,
-                    first_index: field(message, 16).map_or(0, u64::from_le_bytes),
-                    samples_per_column: u32_at(24),
-                    dropped: u32_at(28),
-                    time_utc_ns: field(message, 32).map_or(0, i64::from_le_bytes),
-                    values: values
+                    first_column: field(message, 16).map_or(0, u64::from_le_bytes),
+                    time_utc_ns: field(message, 24).map_or(0, i64::from_le_bytes),
+                    column_ns: field(message, 32).map_or(0.0, f64::from_le_bytes),
+                    dropped: u32_at(40),
+                    history: u32_at(44) & FLAG_HISTORY != 0,
+                    values: payload
                         .chunks_exact(4)
                         .filter_map(|value| field(value, 0).map(f32::from_le_bytes))
                         .collect(),
-                };
-                Ok(Some((Self::Envelope(envelope), total)))
+                })
             }
-            kind => Err(FeedError::Kind(kind)),
-        }
+            kind => return Err(FeedError::Kind(kind)),
+        };
+        Ok(Some((decoded, total)))
     }
+}
+
+fn header(out: &mut Vec<u8>, kind: u16, envelope: &Envelope, payload: usize) {
+    let length = HEADER_BYTES - 4 + payload;
+    out.reserve(length + 4);
+    out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(&kind.to_le_bytes());
+    out.extend_from_slice(&envelope.stream.to_le_bytes());
+    out.extend_from_slice(&envelope.rows.to_le_bytes());
+    out.extend_from_slice(&envelope.columns.to_le_bytes());
+    out.extend_from_slice(&envelope.first_column.to_le_bytes());
+    out.extend_from_slice(&envelope.time_utc_ns.to_le_bytes());
+    out.extend_from_slice(&envelope.column_ns.to_le_bytes());
+    out.extend_from_slice(&envelope.dropped.to_le_bytes());
+    let flags = if envelope.history { FLAG_HISTORY } else { 0 };
+    out.extend_from_slice(&flags.to_le_bytes());
+}
+
+/// These types always have a JSON form; an empty one would be refused by the reader.
+fn json(out: &mut Vec<u8>, kind: u16, value: &impl Serialize) {
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    header(out, kind, &Envelope::default(), bytes.len());
+    out.extend_from_slice(&bytes);
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FeedError> {
+    serde_json::from_slice(bytes).map_err(|error| FeedError::Json(error.to_string()))
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -175,12 +214,13 @@ mod tests {
     fn envelope() -> Message {
         Message::Envelope(Envelope {
             stream: 1,
-            channels: 2,
+            rows: 2,
             columns: 2,
-            first_index: 77,
-            samples_per_column: 4,
-            dropped: 3,
+            first_column: 77,
             time_utc_ns: -5,
+            column_ns: 5_263_157.894_7,
+            dropped: 3,
+            history: true,
             values: vec![1.0, 2.0, 3.0, 4.0, -1.0, 0.5, f32::MIN, f32::MAX],
         })
     }
@@ -203,6 +243,41 @@ mod tests {
             Message::decode(&bytes[used..]).unwrap(),
             Some((Message::End, HEADER_BYTES))
         );
+    }
+
+    #[test]
+    fn every_kind_comes_back() {
+        let messages = [
+            Message::Description(ViewDescription::default()),
+            Message::Gap(GapMark {
+                stream: 0,
+                from_utc_ns: 1,
+                duration_ns: Some(2),
+                missing: "12".to_owned(),
+                ambiguous: true,
+                cause: "lost".to_owned(),
+            }),
+            Message::Annotation(AnnotationMark {
+                id: 7,
+                onset_utc_ns: 3,
+                duration_ns: None,
+                text: "Eyes open".to_owned(),
+                code: Some("eyes_open".to_owned()),
+                origin: "person".to_owned(),
+                superseded_by: None,
+            }),
+        ];
+        let mut bytes = Vec::new();
+        for message in &messages {
+            message.encode(&mut bytes);
+        }
+        let mut rest = &bytes[..];
+        for message in messages {
+            let (found, used) = Message::decode(rest).unwrap().unwrap();
+            assert_eq!(found, message);
+            rest = &rest[used..];
+        }
+        assert!(rest.is_empty());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! Nothing here touches files, clocks or sockets, so the crate also compiles to WebAssembly.
 
+mod auth;
 mod call;
 mod device;
 mod error;
@@ -15,9 +16,17 @@ mod evidence;
 pub mod feed;
 mod patient;
 mod recording;
+mod scope;
 mod session;
+mod settings;
 mod system;
+mod view;
+mod worklist;
 
+pub use auth::{
+    AuthBreakGlass, AuthFirstAdministrator, AuthSignIn, AuthSignOut, AuthStatus, AuthStatusReply,
+    Password, Role, SignedInReply, UserAdd, UserDisable, UserList, UserListReply, UserView,
+};
 pub use call::{Call, Line, PROTOCOL_VERSION, Progress};
 pub use device::{
     ChannelView, DeviceList, DeviceListReply, DeviceProbe, DeviceProbeReply, DeviceView,
@@ -30,20 +39,36 @@ pub use evidence::{
     WorkflowReplay, WorkflowReplayReply, WorkflowShow, WorkflowShowReply,
 };
 pub use patient::{
-    ConsentState, PatientConsent, PatientList, PatientListReply, PatientRegister,
+    ConsentState, PatientConsent, PatientEdit, PatientList, PatientListReply, PatientRegister,
     PatientRegisterReply, PatientShow, PatientView, Sex,
 };
 pub use recording::{
     AnnotationView, ExportCreate, ExportCreateReply, ExportFile, ExportFormat, GapView,
     RecordingRepair, RecordingRepairReply, RecordingShow, RecordingShowReply, RecordingStreamView,
-    RecordingVerify, RecordingVerifyReply, ReportCreate, ReportCreateReply,
+    RecordingVerify, RecordingVerifyReply, ReportAmend, ReportCreate, ReportCreateReply,
+    ReportDraft, ReportShow, ReportSign, ReportView, SignatureView,
 };
+pub use scope::{Measurement, ScopeEvent, ScopeMode, ScopeRow, ScopeSettings, ScopeState, Theme};
 pub use session::{
-    EmergencyStop, EmergencyStopReply, PatientChoice, SessionAnnotate, SessionAnnotateReply,
-    SessionList, SessionListReply, SessionReassign, SessionResume, SessionShow, SessionStart,
-    SessionStartReply, SessionState, SessionStop, SessionView, StepState, StepView, StreamProgress,
+    ActivationView, AlertView, AnnotationKeyView, ChannelQuality, EmergencyStop,
+    EmergencyStopReply, PatientChoice, ProtocolList, ProtocolListReply, ProtocolView, QuestionView,
+    SessionAnnotate, SessionAnnotateReply, SessionImpedance, SessionImpedanceReply, SessionList,
+    SessionListReply, SessionPause, SessionReassign, SessionRelabel, SessionResume, SessionShow,
+    SessionStart, SessionStartReply, SessionState, SessionStop, SessionView, StepState, StepView,
+    StreamProgress,
+};
+pub use settings::{
+    PolicyList, PolicyListReply, PolicySet, PolicyView, TimingCertify, TimingCertifyReply,
 };
 pub use system::{
     BackupCreate, BackupCreateReply, Doctor, DoctorReply, EngineStatus, EngineStatusReply,
     EngineStop, Finding, FindingLevel, Nothing, RecoveryCode, RecoveryCodeReply,
+};
+pub use view::{
+    AS_RECORDED, AnnotationAdd, AnnotationMark, AnnotationReply, AnnotationSupersede, FeedRequest,
+    FilterChoice, GapMark, MontageChoice, PageRequest, RowView, StreamRows, ViewChoices,
+    ViewChoicesReply, ViewDescription, ViewSpec,
+};
+pub use worklist::{
+    OrderAdd, OrderAddReply, OrderCancel, Worklist, WorklistReply, WorklistRow, WorklistState,
 };

@@ -99,7 +99,28 @@ pub struct PatientView {
     pub temporary: bool,
     /// Consent to recording.
     pub consent: ConsentState,
+    /// When the consent was noted, RFC 3339; `None` when it is missing.
+    #[serde(default)]
+    pub consent_at: Option<String>,
 }
+
+/// Corrects a patient's identity. Whether it is a training patient never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PatientEdit {
+    /// Opaque id.
+    pub id: String,
+    /// Family name.
+    pub family_name: String,
+    /// Given name.
+    pub given_name: String,
+    /// YYYY-MM-DD; empty when unknown.
+    pub birth_date: String,
+    /// Sex.
+    pub sex: Sex,
+    /// The hospital's number; empty when there is none yet.
+    pub hospital_number: String,
+}
+call!(PatientEdit, "patient.edit", PatientView);
 
 /// Notes a patient's consent to recording.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -79,6 +79,9 @@ pub struct AnnotationView {
     pub code: Option<String>,
     /// Who made it.
     pub origin: String,
+    /// When, ns since 1970 UTC.
+    #[serde(default)]
+    pub onset_utc_ns: i64,
 }
 
 /// Checks every byte of a recording, and its segments against the ledger.
@@ -197,3 +200,88 @@ pub struct ReportCreateReply {
     /// Documents written out.
     pub written: Vec<String>,
 }
+
+/// Reads a session's report as it stands, with what a clinician wrote and signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportShow {
+    /// Opaque id of the session.
+    pub id: String,
+}
+call!(ReportShow, "report.show", ReportView);
+
+/// A report as shown to a person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportView {
+    /// Opaque id of the session.
+    pub session: String,
+    /// Opaque id of the report; `None` before it is made.
+    pub report: Option<String>,
+    /// SHA-256 of its PDF, hexadecimal.
+    pub sha256: String,
+    /// SHA-256 over the recording's segment hashes, hexadecimal.
+    pub recording_sha256: String,
+    /// The report as a page, without scripts and remote content.
+    pub html: String,
+    /// The clinician's impression.
+    pub impression: String,
+    /// The clinician's conclusion.
+    pub conclusion: String,
+    /// Signatures, oldest first: the report's, then one for each addendum.
+    pub signatures: Vec<SignatureView>,
+    /// Addenda, oldest first.
+    pub addenda: Vec<String>,
+}
+
+/// A signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignatureView {
+    /// Who.
+    pub name: String,
+    /// When, RFC 3339 with the zone's offset.
+    pub at: String,
+    /// What it means ('I have read this recording and wrote this report').
+    pub meaning: String,
+    /// What was signed: SHA-256 of the PDF, hexadecimal.
+    pub report_sha256: String,
+    /// And of the recording.
+    pub recording_sha256: String,
+    /// Sequence of the ledger entry that holds it.
+    pub ledger_sequence: Option<u64>,
+}
+
+/// Keeps what a clinician writes; refused once the report is signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportDraft {
+    /// Opaque id of the session.
+    pub id: String,
+    /// Impression.
+    pub impression: String,
+    /// Conclusion.
+    pub conclusion: String,
+}
+call!(ReportDraft, "report.draft", crate::Nothing);
+
+/// Signs the report as it stands: makes it anew with what was written, and binds the signature to its
+/// hash and the recording's. The password is asked for again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportSign {
+    /// Opaque id of the session.
+    pub id: String,
+    /// Password of the person who is signed in.
+    pub password: crate::Password,
+    /// What the signature means.
+    pub meaning: String,
+}
+call!(ReportSign, "report.sign", ReportView);
+
+/// Adds to a signed report, signed as well; the report itself never changes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReportAmend {
+    /// Opaque id of the session.
+    pub id: String,
+    /// What is added.
+    pub text: String,
+    /// Password of the person who is signed in.
+    pub password: crate::Password,
+}
+call!(ReportAmend, "report.amend", ReportView);

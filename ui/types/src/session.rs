@@ -40,6 +40,9 @@ pub struct SessionStart {
     /// Export when the report is done.
     #[serde(default)]
     pub export: Option<crate::ExportFormat>,
+    /// The order that this session carries out.
+    #[serde(default)]
+    pub order: Option<String>,
 }
 call!(SessionStart, "session.start", SessionStartReply);
 
@@ -237,4 +240,169 @@ pub struct SessionView {
     /// Up to when everything is safe on the disk, RFC 3339, while it records.
     #[serde(default)]
     pub stored_until: Option<String>,
+    /// Quality of each channel over the last second judged, while it records.
+    #[serde(default)]
+    pub quality: Vec<ChannelQuality>,
+    /// Newest impedance of each electrode; reference and ground included.
+    #[serde(default)]
+    pub impedances: Vec<crate::ImpedanceView>,
+    /// Alerts, newest first, at most the last 100. They are no alarms in the sense of IEC 60601-1-8.
+    #[serde(default)]
+    pub alerts: Vec<AlertView>,
+    /// Why alerts are muted and the patient is off the device ('ct'); `None` when they are not.
+    #[serde(default)]
+    pub paused: Option<String>,
+    /// What the calibration found; empty before it was done.
+    #[serde(default)]
+    pub calibration: String,
+    /// Whether the report is signed.
+    #[serde(default)]
+    pub signed: bool,
+}
+
+/// Quality of one channel over one second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelQuality {
+    /// Stream's index.
+    pub stream: u16,
+    /// Channel's label.
+    pub label: String,
+    /// 'good', 'poor' (still the patient's signal), 'unusable', 'stale' (nothing arrives).
+    pub grade: String,
+    /// What was found: 'flat', 'railed', 'mains', 'muscle', 'electrode_pop', 'excessive', 'gap'.
+    pub findings: Vec<String>,
+}
+
+/// An alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AlertView {
+    /// RFC 3339.
+    pub at: String,
+    /// Channel's label; `None` when it concerns the whole session.
+    pub channel: Option<String>,
+    /// 'flat', 'railed', 'no_data', 'disk_low', …
+    pub issue: String,
+    /// 'info', 'warning' or 'critical'.
+    pub severity: String,
+    /// What happened and what to do.
+    pub text: String,
+    /// Whether it still holds.
+    pub active: bool,
+}
+
+/// Measures the impedances of a running session: after a repair, or at any time. The interval is
+/// annotated and not analysed. Progress carries each electrode as it is measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionImpedance {
+    /// Opaque id.
+    pub id: String,
+}
+call!(SessionImpedance, "session.impedance", SessionImpedanceReply);
+
+/// Impedances measured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionImpedanceReply {
+    /// Every electrode, reference and ground included.
+    pub impedances: Vec<crate::ImpedanceView>,
+}
+
+/// The patient is taken off the device, or is back; alerts are muted meanwhile, and the same
+/// recording goes on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionPause {
+    /// Opaque id.
+    pub id: String,
+    /// Why ('ct'); `None` when the patient is back.
+    pub reason: Option<String>,
+}
+call!(SessionPause, "session.pause", Nothing);
+
+/// An electrode turned out to sit elsewhere: its channel has another name from now on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionRelabel {
+    /// Opaque id.
+    pub id: String,
+    /// Label as it was.
+    pub from: String,
+    /// Label from now on.
+    pub to: String,
+}
+call!(SessionRelabel, "session.relabel", Nothing);
+
+/// Lists session protocols.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ProtocolList {}
+call!(ProtocolList, "protocol.list", ProtocolListReply);
+
+/// Session protocols.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProtocolListReply {
+    /// The first is the default.
+    pub protocols: Vec<ProtocolView>,
+}
+
+/// A session protocol.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProtocolView {
+    /// Id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Planned length, s.
+    pub planned_duration_s: Option<f64>,
+    /// Whether impedances are measured first.
+    pub impedance_at_start: bool,
+    /// Whether the device is calibrated first.
+    pub calibration: bool,
+    /// Good at or below, kΩ.
+    pub impedance_good_kohm: f64,
+    /// Acceptable at or below, kΩ.
+    pub impedance_acceptable_kohm: f64,
+    /// Coded annotations with their hot keys.
+    pub annotations: Vec<AnnotationKeyView>,
+    /// What is done with the patient, in order (eyes open, hyperventilation, …).
+    pub activations: Vec<ActivationView>,
+}
+
+/// A coded annotation and its hot key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnotationKeyView {
+    /// Code.
+    pub code: String,
+    /// Text for people.
+    pub text: String,
+    /// Hot key ('F5').
+    pub key: String,
+}
+
+/// Something done with the patient.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActivationView {
+    /// Id ('hyperventilation').
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// Code of the annotation that begins it.
+    pub begin_code: String,
+    /// Code of the annotation that ends it.
+    pub end_code: String,
+    /// How long, s; `None` when it ends only by being ended.
+    pub duration_s: Option<f64>,
+    /// Recording goes on for at least so long afterwards, s.
+    pub after_s: f64,
+    /// To be gone through before: contraindications.
+    pub check_list: Vec<String>,
+    /// To be stated with it ('effort: good, fair, poor').
+    pub questions: Vec<QuestionView>,
+}
+
+/// Something to be stated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuestionView {
+    /// What ('effort').
+    pub name: String,
+    /// Title.
+    pub title: String,
+    /// Answers; free text when there are none.
+    pub answers: Vec<String>,
 }

@@ -7,8 +7,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
-use ui_types::{ApiError, Call, EngineStatus, Line, PROTOCOL_VERSION, Progress};
+use ui_types::{
+    ApiError, Call, EngineStatus, FeedRequest, Line, PROTOCOL_VERSION, PageRequest, Progress,
+};
 
 /// A client of one engine. Cheap to clone; every call has a connection of its own, so that a slow
 /// one holds up no other.
@@ -88,18 +91,25 @@ impl Client {
         ))
     }
 
-    /// The display feed of a running session: min/max envelopes with `columns_per_s` columns a
-    /// second of every stream.
+    /// The display feed of a running session.
     ///
     /// # Errors
     /// No such session, or a broken connection.
-    pub async fn feed(&self, session: &str, columns_per_s: u32) -> Result<Feed, ClientError> {
-        let body = serde_json::to_vec(&serde_json::json!({
-            "id": session,
-            "columns_per_s": columns_per_s,
-        }))
-        .map_err(protocol)?;
-        let response = self.post("feed", body).await?;
+    pub async fn feed(&self, request: &FeedRequest) -> Result<Feed, ClientError> {
+        self.messages("feed", request).await
+    }
+
+    /// A stretch of a recording, as the messages of a feed closed by an end.
+    ///
+    /// # Errors
+    /// No such recording, or a broken connection.
+    pub async fn page(&self, request: &PageRequest) -> Result<Feed, ClientError> {
+        self.messages("page", request).await
+    }
+
+    async fn messages(&self, name: &str, request: &impl Serialize) -> Result<Feed, ClientError> {
+        let body = serde_json::to_vec(request).map_err(protocol)?;
+        let response = self.post(name, body).await?;
         if response.status() != StatusCode::OK {
             let mut lines = Lines::new(response.into_body());
             let line = lines.next().await?.unwrap_or_default();

@@ -6,20 +6,12 @@ use crate::serve::Shared;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
-use serde::Deserialize;
 use std::convert::Infallible;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use ui_types::feed::{Envelope, Message};
-use ui_types::{ApiError, ErrorCode};
+use ui_types::{ApiError, ErrorCode, FeedRequest};
 use workstation::DisplayItem;
-
-/// What a feed is asked for.
-#[derive(Debug, Deserialize)]
-struct FeedRequest {
-    id: String,
-    columns_per_s: u32,
-}
 
 pub(crate) async fn feed(State(shared): State<Shared>, body: Bytes) -> Response {
     match open(&shared, &body) {
@@ -34,7 +26,7 @@ fn open(shared: &Shared, body: &[u8]) -> Result<Body, ApiError> {
     let session = id("session", &request.id)?;
     let items = shared
         .workstation
-        .display(session, request.columns_per_s)
+        .display(session, request.columns_per_s as u32)
         .map_err(wire)?;
     let bytes = ReceiverStream::new(items).map(|item| {
         let mut bytes = Vec::new();
@@ -49,12 +41,13 @@ fn message(item: DisplayItem) -> Message {
         DisplayItem::Ended => Message::End,
         DisplayItem::Columns(columns) => Message::Envelope(Envelope {
             stream: columns.stream.0,
-            channels: u32::try_from(columns.channels).unwrap_or(u32::MAX),
+            rows: u32::try_from(columns.channels).unwrap_or(u32::MAX),
             columns: u32::try_from(columns.columns).unwrap_or(u32::MAX),
-            first_index: columns.first_index,
-            samples_per_column: columns.samples_per_column,
-            dropped: columns.dropped,
+            first_column: columns.first_index / u64::from(columns.samples_per_column.max(1)),
             time_utc_ns: columns.time.0,
+            column_ns: 0.0,
+            dropped: columns.dropped,
+            history: false,
             values: columns.values,
         }),
     }

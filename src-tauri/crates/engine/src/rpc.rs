@@ -28,6 +28,7 @@ impl Progressing {
             what: what.to_owned(),
             done,
             total,
+            detail: None,
         });
         let _ = self.0.try_send(encode(&line));
     }

@@ -37,7 +37,15 @@ pub(super) async fn ledger(
             }
         }
         LedgerCommand::Show { from, limit, kind } => {
-            let reply = client.call(&LedgerShow { from, limit, kind }).await?;
+            let reply = client
+                .call(&LedgerShow {
+                    from,
+                    limit,
+                    kind,
+                    session: None,
+                    newest_first: false,
+                })
+                .await?;
             context.output.result(&reply, |reply, out| {
                 let rows: Vec<_> = reply
                     .entries

@@ -140,6 +140,7 @@ fn request(arguments: StartArguments) -> SessionStart {
         unlimited: arguments.duration == Some(DurationArgument::Unlimited),
         start_now: arguments.now,
         export: arguments.export.map(Into::into),
+        order: None,
     }
 }
 

@@ -91,5 +91,6 @@ fn view(patient: PatientRecord) -> PatientView {
             clinic::ConsentState::Refused => ConsentState::Refused,
             clinic::ConsentState::Withdrawn => ConsentState::Withdrawn,
         },
+        consent_at: None,
     }
 }

@@ -143,6 +143,7 @@ fn show(
             .into_iter()
             .map(|annotation| AnnotationView {
                 id: annotation.id.0,
+                onset_utc_ns: annotation.onset.0,
                 onset: rfc3339(annotation.onset, zone),
                 duration_s: annotation.duration_ns.map(|ns| ns as f64 / 1e9),
                 text: annotation.text,

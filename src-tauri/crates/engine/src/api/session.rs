@@ -170,6 +170,12 @@ fn view(status: SessionStatus) -> SessionView {
         exports: record.exports,
         disk_hours_left: status.disk_hours_left,
         stored_until: status.stored_until.map(|time| rfc3339(time, record.zone)),
+        quality: Vec::new(),
+        impedances: Vec::new(),
+        alerts: Vec::new(),
+        paused: None,
+        calibration: String::new(),
+        signed: false,
     }
 }
 
