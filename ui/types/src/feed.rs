@@ -41,6 +41,9 @@ const KIND_ANNOTATION: u16 = 5;
 
 const FLAG_HISTORY: u32 = 1;
 
+/// Where the count of dropped messages stands.
+const DROPPED_AT: usize = 40;
+
 /// A message of a feed or page.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Message {
@@ -126,13 +129,9 @@ impl Message {
     /// # Errors
     /// When the bytes can be no message, however many follow.
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, FeedError> {
-        let Some(length) = field::<4>(bytes, 0).map(u32::from_le_bytes) else {
+        let Some(total) = message_length(bytes)? else {
             return Ok(None);
         };
-        let total = (length as usize).saturating_add(4);
-        if !(HEADER_BYTES..=MAX_MESSAGE_BYTES).contains(&total) {
-            return Err(FeedError::Length(total));
-        }
         let Some(message) = bytes.get(..total) else {
             return Ok(None);
         };
@@ -174,6 +173,46 @@ impl Message {
         };
         Ok(Some((decoded, total)))
     }
+}
+
+/// Length of the message that `bytes` begin with, header included; `None` when even that needs more
+/// bytes.
+///
+/// # Errors
+/// A length that no message has.
+pub fn message_length(bytes: &[u8]) -> Result<Option<usize>, FeedError> {
+    let Some(length) = field::<4>(bytes, 0).map(u32::from_le_bytes) else {
+        return Ok(None);
+    };
+    let total = (length as usize).saturating_add(4);
+    if !(HEADER_BYTES..=MAX_MESSAGE_BYTES).contains(&total) {
+        return Err(FeedError::Length(total));
+    }
+    Ok(Some(total))
+}
+
+/// Whether an encoded message is an envelope: the one kind that may be dropped, because its loss is
+/// counted.
+#[must_use]
+pub fn is_envelope(message: &[u8]) -> bool {
+    field(message, 4).map(u16::from_le_bytes) == Some(KIND_ENVELOPE)
+}
+
+/// Adds to the count of dropped messages of an encoded envelope; returns whether it was one. What the
+/// dropped messages had counted themselves belongs to `more`: see [`dropped_of`].
+pub fn add_dropped(message: &mut [u8], more: u32) -> bool {
+    if !is_envelope(message) || message.len() < HEADER_BYTES {
+        return false;
+    }
+    let sum = dropped_of(message).saturating_add(more);
+    message[DROPPED_AT..DROPPED_AT + 4].copy_from_slice(&sum.to_le_bytes());
+    true
+}
+
+/// The count of dropped messages that an encoded envelope carries.
+#[must_use]
+pub fn dropped_of(message: &[u8]) -> u32 {
+    field(message, DROPPED_AT).map_or(0, u32::from_le_bytes)
 }
 
 fn header(out: &mut Vec<u8>, kind: u16, envelope: &Envelope, payload: usize) {
@@ -278,6 +317,21 @@ mod tests {
             rest = &rest[used..];
         }
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn the_count_of_dropped_messages_grows_in_place_and_in_envelopes_only() {
+        let mut bytes = Vec::new();
+        envelope().encode(&mut bytes);
+        assert_eq!(dropped_of(&bytes), 3);
+        assert!(is_envelope(&bytes) && add_dropped(&mut bytes, 4));
+        let Message::Envelope(found) = Message::decode(&bytes).unwrap().unwrap().0 else {
+            panic!("an envelope");
+        };
+        assert_eq!(found.dropped, 7);
+        let mut end = Vec::new();
+        Message::End.encode(&mut end);
+        assert!(!is_envelope(&end) && !add_dropped(&mut end, 1));
     }
 
     #[test]

@@ -8,7 +8,10 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use ui_types::{
     ApiError, Call, EngineStatus, FeedRequest, Line, PROTOCOL_VERSION, PageRequest, Progress,
 };
@@ -18,6 +21,17 @@ use ui_types::{
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    token: Option<Token>,
+}
+
+/// In whose name calls are made; a secret, never printed.
+#[derive(Clone)]
+struct Token(Arc<str>);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
 }
 
 impl Client {
@@ -42,6 +56,7 @@ impl Client {
     pub(crate) async fn attach(data_dir: &Path) -> Result<Self, ClientError> {
         let client = Self {
             socket: locate::endpoint(data_dir)?,
+            token: None,
         };
         let status = client
             .call(&EngineStatus::default())
@@ -59,6 +74,16 @@ impl Client {
         Ok(client)
     }
 
+    /// The same client, whose calls are made in the name of the person that `token` belongs to
+    /// (see [`ui_types::SignedInReply`]). Without one they are made in the name of the system's user.
+    #[must_use]
+    pub fn with_token(self, token: &str) -> Self {
+        Self {
+            token: Some(Token(token.into())),
+            ..self
+        }
+    }
+
     /// Makes a call and waits for its reply.
     ///
     /// # Errors
@@ -74,13 +99,43 @@ impl Client {
     pub async fn call_with_progress<C: Call>(
         &self,
         call: &C,
-        mut on_progress: impl FnMut(Progress),
+        on_progress: impl FnMut(Progress),
     ) -> Result<C::Reply, ClientError> {
-        let body = serde_json::to_vec(call).map_err(protocol)?;
-        let response = self.post(C::NAME, body).await?;
+        self.exchange(C::NAME, call, on_progress).await
+    }
+
+    /// Makes the call of this name for a client that only passes it on, body and reply as JSON.
+    ///
+    /// # Errors
+    /// As for [`Self::call`]; [`ui_types::ErrorCode::Invalid`] when no call can have that name.
+    pub async fn call_json(
+        &self,
+        name: &str,
+        body: &serde_json::Value,
+        on_progress: impl FnMut(Progress),
+    ) -> Result<serde_json::Value, ClientError> {
+        let letters = |b: u8| b.is_ascii_lowercase() || b == b'_' || b == b'.';
+        if name.is_empty() || !name.bytes().all(letters) {
+            return Err(ClientError::Api(ApiError::new(
+                ui_types::ErrorCode::Invalid,
+                "a call's name has only small letters, '_' and '.'",
+                "",
+            )));
+        }
+        self.exchange(name, body, on_progress).await
+    }
+
+    async fn exchange<R: DeserializeOwned>(
+        &self,
+        name: &str,
+        body: &impl Serialize,
+        mut on_progress: impl FnMut(Progress),
+    ) -> Result<R, ClientError> {
+        let body = serde_json::to_vec(body).map_err(protocol)?;
+        let response = self.post(name, body).await?;
         let mut lines = Lines::new(response.into_body());
         while let Some(line) = lines.next().await? {
-            match serde_json::from_slice::<Line<C::Reply>>(&line).map_err(protocol)? {
+            match serde_json::from_slice::<Line<R>>(&line).map_err(protocol)? {
                 Line::Progress(progress) => on_progress(progress),
                 Line::Result(reply) => return Ok(reply),
                 Line::Error(error) => return Err(ClientError::Api(error)),
@@ -131,9 +186,13 @@ impl Client {
                 tracing::debug!(%error, "connection to the engine ended");
             }
         });
-        let request = Request::post(format!("/v{PROTOCOL_VERSION}/{name}"))
+        let mut request = Request::post(format!("/v{PROTOCOL_VERSION}/{name}"))
             .header("host", "engine")
-            .header("content-type", "application/json")
+            .header("content-type", "application/json");
+        if let Some(Token(token)) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(protocol)?;
         let response = sender.send_request(request).await.map_err(broken)?;

@@ -4,7 +4,7 @@ use crate::ClientError;
 use crate::client::broken;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use ui_types::feed::Message;
+use ui_types::feed::{self, Message};
 
 /// Messages of a session's display feed, as they come.
 #[derive(Debug)]
@@ -33,14 +33,39 @@ impl Feed {
                 self.buffer.drain(..used);
                 return Ok(Some(message));
             }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(frame) => {
-                    if let Ok(data) = frame.map_err(broken)?.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
+            if !self.fill().await? {
+                return Ok(None);
             }
         }
+    }
+
+    /// The bytes of the next message, for a client that only passes them on; `None` when the engine
+    /// closed the feed.
+    ///
+    /// # Errors
+    /// A broken connection, or a length that no message has.
+    pub async fn next_bytes(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        loop {
+            let length = feed::message_length(&self.buffer)
+                .map_err(|error| ClientError::Protocol(error.to_string()))?;
+            if let Some(length) = length.filter(|length| *length <= self.buffer.len()) {
+                let rest = self.buffer.split_off(length);
+                return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
+            }
+            if !self.fill().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes more bytes off the connection; false when it has ended.
+    async fn fill(&mut self) -> Result<bool, ClientError> {
+        let Some(frame) = self.body.frame().await else {
+            return Ok(false);
+        };
+        if let Ok(data) = frame.map_err(broken)?.into_data() {
+            self.buffer.extend_from_slice(&data);
+        }
+        Ok(true)
     }
 }
