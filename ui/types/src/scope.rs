@@ -36,6 +36,9 @@ pub struct ScopeSettings {
     pub mode: ScopeMode,
     /// Sensitivity of potentials, µV/mm; other units fit their rows.
     pub sensitivity_uv_mm: f64,
+    /// Sensitivity of potentials of a kind of channel ('ecg'), µV/mm, where it is not that of all: ECG has
+    /// a tenth of the height by itself.
+    pub sensitivity_by_kind: BTreeMap<String, f64>,
     /// Time base, s/page; a page is the width of the traces.
     pub page_s: f64,
     /// CSS pixels a millimetre of this screen.
@@ -63,6 +66,7 @@ impl Default for ScopeSettings {
         Self {
             mode: ScopeMode::Sweep,
             sensitivity_uv_mm: 7.0,
+            sensitivity_by_kind: BTreeMap::new(),
             page_s: 10.0,
             px_per_mm: 96.0 / 25.4, // CSS's reference pixel
             calibrated: false,
@@ -110,6 +114,11 @@ pub enum ScopeEvent {
         utc_ns: i64,
         /// Row's label.
         row: String,
+    },
+    /// The canvas has failed and paints no more: the page makes a new one, of a fresh module, and says so.
+    Failed {
+        /// What happened, for a log.
+        message: String,
     },
 }
 
@@ -159,6 +168,9 @@ pub struct ScopeState {
     pub frames: u64,
     /// Generation of the view that is shown.
     pub generation: u32,
+    /// Messages that could not be read.
+    #[serde(default)]
+    pub malformed: u64,
 }
 
 /// One row of the canvas in words.
