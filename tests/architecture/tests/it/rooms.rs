@@ -36,11 +36,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["workstation", "ui-types"]),
     ("engine-client", &["ui-types"]),
     ("cli", &["engine-client", "ui-types"]),
+    ("app", &["ui-types"]),
 ];
 
 /// The composition root wires every room of the desktop, but no process around it and nobody's client.
 const WIRES_ALL: &str = "workstation";
-const NOT_WIRED: &[&str] = &["engine", "engine-client", "cli", "temporal", "workstation"];
+const NOT_WIRED: &[&str] = &[
+    "engine",
+    "engine-client",
+    "cli",
+    "temporal",
+    "workstation",
+    "app",
+];
 
 /// What a device driver may use; a driver never knows who records it.
 const DRIVER: &[&str] = &["contract", "signal"];
