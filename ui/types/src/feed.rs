@@ -9,7 +9,8 @@
 //!  6  u16  stream
 //!  8  u32  rows
 //! 12  u32  columns
-//! 16  u64  number of the first column, counted from the stream's sample 0
+//! 16  u64  number of the first column: in a feed counted from the stream's sample 0, in a page
+//!          from the page's begin
 //! 24  i64  time of the first column's begin, ns since 1970 UTC
 //! 32  f64  length of a column, ns
 //! 40  u32  messages dropped since the last one, because the client was slow
@@ -19,7 +20,10 @@
 //!     [`crate::AnnotationMark`])
 //! ```
 //!
-//! A column without samples (a gap) is NaN, NaN, and so is a row that lacks an input.
+//! A column without samples (a gap) is NaN, NaN, and so is a row that lacks an input. Where a stream
+//! has fewer samples than the display has columns, every sample is a column: `column ns` is then its
+//! period. What stands where is always told by the time of the first column and the length of one;
+//! a run of columns that begins elsewhere in time is a message of its own.
 
 use crate::{AnnotationMark, GapMark, ViewDescription};
 use serde::Serialize;
@@ -68,7 +72,8 @@ pub struct Envelope {
     pub rows: u32,
     /// Columns.
     pub columns: u32,
-    /// Number of the first column, counted from the stream's sample 0.
+    /// Number of the first column: in a feed counted from the stream's sample 0, in a page from the
+    /// page's begin.
     pub first_column: u64,
     /// Time of the first column's begin, ns since 1970 UTC.
     pub time_utc_ns: i64,

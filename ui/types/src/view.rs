@@ -117,6 +117,10 @@ pub struct ViewDescription {
     pub filters: BTreeMap<String, FilterChoice>,
     /// What of the filters is not the default, or narrower in the amplifier: to be highlighted.
     pub filter_notes: Vec<String>,
+    /// Drawn from the overview, because the stretch is long: channels as recorded and unfiltered,
+    /// whatever was asked for.
+    #[serde(default)]
+    pub overview: bool,
     /// 'live', 'simulated' or 'playback'.
     pub provenance: String,
     /// First sample of the recording, ns since 1970 UTC.
