@@ -173,7 +173,7 @@ impl Station {
     /// Starts an engine as a child of the test, and waits until it answers.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it does not, or when another engine answers in its place (one that a command started).
     #[must_use]
     pub fn engine(&self) -> Child {
         let child = self
@@ -188,6 +188,8 @@ impl Station {
             self.cli(&["--no-start", "engine", "status"]).code == 0
         });
         assert!(answered, "the engine does not answer:\n{}", self.log());
+        let serving = self.engine_pid();
+        assert_eq!(serving, Some(child.id()), "another engine serves already");
         child
     }
 
