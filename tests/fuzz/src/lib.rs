@@ -11,12 +11,15 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("edf_annotations", edf_annotations),
     ("edf_header", edf_header),
     ("edf_records", edf_records),
+    ("electrode_positions_toml", electrode_positions_toml),
     ("feed_message", feed_message),
     ("journal_frame", journal_frame),
     ("ledger_checkpoint", ledger_checkpoint),
     ("ledger_note", ledger_note),
     ("ledger_payload", ledger_payload),
     ("ledger_proof", ledger_proof),
+    ("montage_toml", montage_toml),
+    ("protocol_toml", protocol_toml),
     ("rpc_request", rpc_request),
 ];
 
@@ -121,6 +124,66 @@ pub fn feed_message(data: &[u8]) -> bool {
     rest.is_empty() && !data.is_empty()
 }
 
+/// Session protocols.
+pub fn protocol_toml(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(protocol) = clinic::Protocol::parse(text) else {
+        return false;
+    };
+    black_box(protocol.planned_duration());
+    let limits = protocol.impedance_limits();
+    assert!(
+        limits.good_kohm <= limits.acceptable_kohm,
+        "limits in disorder were accepted"
+    );
+    true
+}
+
+/// Montages.
+pub fn montage_toml(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(montage) = signal::Montage::parse(text) else {
+        return false;
+    };
+    let mut labels = std::collections::BTreeSet::new();
+    for derivation in &montage.derivations {
+        assert!(
+            labels.insert(&derivation.label),
+            "two rows of one label were accepted"
+        );
+        if let signal::Input::Weighted(weights) = &derivation.input2 {
+            let sum: f64 = weights.iter().map(|(_, weight)| weight).sum();
+            assert!(
+                (sum - 1.0).abs() < 1e-9,
+                "weights that add up to {sum} were accepted"
+            );
+        }
+    }
+    true
+}
+
+/// Electrode positions of systems and caps.
+pub fn electrode_positions_toml(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return false;
+    };
+    let Ok(positions) = signal::ElectrodePositions::parse(text) else {
+        return false;
+    };
+    for (electrode, place) in positions.iter() {
+        let square = place.x * place.x + place.y * place.y + place.z * place.z;
+        assert!(
+            (square - 1.0).abs() < 1e-6,
+            "{electrode} lies off the sphere and was accepted"
+        );
+    }
+    true
+}
+
 /// Signed notes and the keys that verify them.
 pub fn ledger_note(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else {
@@ -194,9 +257,9 @@ pub fn ledger_proof(data: &[u8]) -> bool {
 /// its body.
 pub fn rpc_request(data: &[u8]) -> bool {
     fn check<C: ui_types::Call>(name: &str, body: &[u8]) -> bool {
-        if name != C::NAME {
-            return false;
-        }
+        name == C::NAME && body_of::<C>(name, body)
+    }
+    fn body_of<C: serde::Serialize + serde::de::DeserializeOwned>(name: &str, body: &[u8]) -> bool {
         let Ok(call) = serde_json::from_slice::<C>(body) else {
             return false;
         };
@@ -215,7 +278,14 @@ pub fn rpc_request(data: &[u8]) -> bool {
         .and_then(|name| std::str::from_utf8(name).ok())
         .unwrap_or_default();
     let body = parts.next().unwrap_or_default();
-    check::<ui_types::BackupCreate>(name, body)
+    match name {
+        // These two answer with bytes instead of JSON.
+        "feed" => return body_of::<ui_types::FeedRequest>(name, body),
+        "page" => return body_of::<ui_types::PageRequest>(name, body),
+        _ => {}
+    }
+    check::<ui_types::AnnotationAdd>(name, body)
+        || check::<ui_types::BackupCreate>(name, body)
         || check::<ui_types::EmergencyStop>(name, body)
         || check::<ui_types::EventsReplay>(name, body)
         || check::<ui_types::ExportCreate>(name, body)

@@ -273,6 +273,9 @@ fn weights(
         return Err(wrong());
     }
     let sum: f64 = list.values().sum();
+    if !sum.is_finite() {
+        return Err(wrong());
+    }
     Ok(list
         .iter()
         .map(|(name, weight)| (canonical(name), weight / sum))

@@ -95,6 +95,9 @@ pub enum PositionsError {
     /// An electrode name that the 10-10 system does not know.
     #[error("{0} is no position of the 10-10 system")]
     Unknown(String),
+    /// An angle that is no number, or an arc whose first, middle and last name lie on no circle.
+    #[error("{0} is placed nowhere on the sphere")]
+    OffSphere(String),
 }
 
 #[derive(Deserialize)]
@@ -163,6 +166,11 @@ impl ElectrodePositions {
         }
         for arc in &file.arcs {
             draw(arc, &mut places)?;
+        }
+        let off = |place: &Position| (place.dot(*place) - 1.0).abs() > 1e-6;
+        // Not a number compares false both ways.
+        if let Some((electrode, _)) = places.iter().find(|(_, p)| off(p) || p.dot(**p).is_nan()) {
+            return Err(PositionsError::OffSphere(electrode.to_string()));
         }
         for name in &file.names {
             let electrode = electrode(name)?;
