@@ -7,6 +7,7 @@
 use rand::SeedableRng;
 use recording::{OsStorage, Recording, StationKey, Unlock};
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -176,9 +177,19 @@ impl Station {
     /// When it does not, or when another engine answers in its place (one that a command started).
     #[must_use]
     pub fn engine(&self) -> Child {
+        self.engine_with(&[])
+    }
+
+    /// As [`Self::engine`], with more in its environment.
+    ///
+    /// # Panics
+    /// As [`Self::engine`].
+    #[must_use]
+    pub fn engine_with(&self, environment: &[(&str, &OsStr)]) -> Child {
         let child = self
             .command("neurascale-engine")
             .arg("serve")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -55,6 +55,12 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["python3", "-c", "import venv, ensurepip"],
     },
     SystemPackage {
+        apt: "faketime",
+        need: Need::Tests,
+        reason: "gives an engine a wall clock that the tests may step",
+        probe: &["faketime", "-v"],
+    },
+    SystemPackage {
         apt: "poppler-utils",
         need: Need::Tests,
         reason: "pdftotext and pdftoppm, which read the report back",
