@@ -25,11 +25,17 @@ impl Environment {
         self.target.join(profile)
     }
 
+    /// The folder of the window's files that `cargo xtask ui` makes.
+    pub(crate) fn ui_dist(&self) -> PathBuf {
+        self.target.join("ui-dist")
+    }
+
     /// Name and value of each variable; documented in `cargo xtask --help`.
     pub(crate) fn variables(&self, profile: &str) -> Vec<(&'static str, PathBuf)> {
         let mut variables = vec![
             ("CARGO_TARGET_DIR", self.target.clone()),
             ("NEURASCALE_BIN_DIR", self.programs(profile)),
+            ("NEURASCALE_UI_DIST", self.ui_dist()),
         ];
         variables.extend(
             self.pyenv

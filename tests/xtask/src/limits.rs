@@ -34,3 +34,9 @@ pub(crate) const SLOW: Duration = Duration::from_secs(5);
 
 /// Rows of the slowest test binaries shown after a run.
 pub(crate) const SLOWEST_SHOWN: usize = 5;
+
+/// Wait for `rustup target add`: some 20 MB. Longer, and Debian's compiler builds the library sooner.
+pub(crate) const RUSTUP_TARGET_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Pause between looks whether it has ended.
+pub(crate) const RUSTUP_POLL: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! cargo xtask: run, test, soak, bench.
+//! cargo xtask: run, test, ui, soak, bench.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -17,6 +17,7 @@ mod shell;
 mod soak;
 mod tally;
 mod test;
+mod ui;
 mod workspace;
 
 use std::process::ExitCode;
@@ -35,7 +36,7 @@ const EXIT_PACKAGES_MISSING: u8 = 20;
 ///
 /// Build products go to CARGO_TARGET_DIR, else to a folder of the user's cache for this compiler and
 /// Cargo.lock. Tests and benchmarks are told NEURASCALE_BIN_DIR (folder of the programs under test),
-/// NEURASCALE_PYENV (Python environment; its interpreter is bin/python) and, in soak, NEURASCALE_SOAK=1.
+/// NEURASCALE_UI_DIST (folder of the window's files, which the shell embeds), NEURASCALE_PYENV (Python environment; its interpreter is bin/python) and, in soak, NEURASCALE_SOAK=1.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -57,6 +58,8 @@ enum Task {
     Test(test::TestArgs),
     /// What CI runs: the same as `test`
     Ci,
+    /// Build the modules of the window and lay out its files
+    Ui(ui::UiArgs),
     /// Measure the figures of the README
     Bench(bench::BenchArgs),
     /// The long runs: faults and sessions with multiplied counts, and the fuzz targets
@@ -90,6 +93,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Run(args) => run::run(args),
         Task::Test(args) => test::test(args),
         Task::Ci => test::test(test::TestArgs::everything()),
+        Task::Ui(args) => ui::ui(&args),
         Task::Bench(args) => bench::bench(args),
         Task::Soak(args) => soak::soak(args),
     }

@@ -68,6 +68,34 @@ const PACKAGES: &[SystemPackage] = &[
     },
 ];
 
+/// For `cargo xtask ui` where the compiler in use lacks the target and cannot get it.
+const WASM_PACKAGES: &[SystemPackage] = &[
+    SystemPackage {
+        apt: "rustc-web",
+        need: Need::Build,
+        reason: "compiler for the modules of the window",
+        probe: &["/usr/bin/rustc", "--version"],
+    },
+    SystemPackage {
+        apt: "cargo-web",
+        need: Need::Build,
+        reason: "builds them and their standard library",
+        probe: &["/usr/bin/cargo", "--version"],
+    },
+    SystemPackage {
+        apt: "rust-web-src",
+        need: Need::Build,
+        reason: "source of their standard library",
+        probe: &["dpkg", "--status", "rust-web-src"],
+    },
+    SystemPackage {
+        apt: "lld",
+        need: Need::Build,
+        reason: "links them",
+        probe: &["wasm-ld", "--version"],
+    },
+];
+
 /// Some packages are missing and this process may not install them; it says what to run.
 #[derive(Debug)]
 pub(crate) struct Missing {
@@ -88,7 +116,16 @@ impl std::error::Error for Missing {}
 
 /// Installs what `need` asks for and is missing. A prepared machine needs no network.
 pub(crate) fn ensure(need: Need) -> Result<()> {
-    let missing = missing(need);
+    install(&|| missing(PACKAGES, need))
+}
+
+/// Installs Debian's compiler for WebAssembly where it is missing.
+pub(crate) fn ensure_wasm() -> Result<()> {
+    install(&|| missing(WASM_PACKAGES, Need::Build))
+}
+
+fn install(look: &dyn Fn() -> Vec<&'static SystemPackage>) -> Result<()> {
+    let missing = look();
     if missing.is_empty() {
         println!("system packages: all present");
         return Ok(());
@@ -116,18 +153,15 @@ pub(crate) fn ensure(need: Need) -> Result<()> {
             .args(["install", "-y", "--no-install-recommends"])
             .args(&names),
     )?;
-    let still: Vec<_> = self::missing(need)
-        .iter()
-        .map(|package| package.apt)
-        .collect();
+    let still: Vec<_> = look().iter().map(|package| package.apt).collect();
     if !still.is_empty() {
         bail!("installed, yet still not usable: {}", still.join(", "));
     }
     Ok(())
 }
 
-fn missing(need: Need) -> Vec<&'static SystemPackage> {
-    PACKAGES
+fn missing(packages: &'static [SystemPackage], need: Need) -> Vec<&'static SystemPackage> {
+    packages
         .iter()
         .filter(|package| package.need <= need)
         .filter(|package| !shell::works(Command::new(package.probe[0]).args(&package.probe[1..])))
@@ -156,11 +190,11 @@ fn apt(prefix: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{Need, PACKAGES};
+    use super::{Need, PACKAGES, WASM_PACKAGES};
 
     #[test]
     fn every_package_has_a_reason_and_a_probe() {
-        for package in PACKAGES {
+        for package in PACKAGES.iter().chain(WASM_PACKAGES) {
             assert!(
                 !package.reason.is_empty() && !package.probe.is_empty(),
                 "{package:?}"

@@ -12,7 +12,10 @@ use crate::limits::{SLOW, SLOWEST_SHOWN, SOAK_BINARY_TIMEOUT, TEST_BINARY_TIMEOU
 use crate::setup::{self, Need};
 use crate::tally::Tally;
 use crate::workspace::{self, ARCHITECTURE, Member, Selection, Workspace};
-use crate::{home, pyenv, shell};
+use crate::{home, pyenv, shell, ui};
+
+/// Members that are modules of the window, embed them, or open them.
+const OF_THE_WINDOW: &[&str] = &["app", "scope", "desktop", "shell"];
 
 /// The parts of a test run, in their order. What is cheap and often wrong comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -25,6 +28,8 @@ pub(crate) enum Phase {
     Fmt,
     /// Lints, warnings as errors
     Clippy,
+    /// The modules of the window, which its programs embed and its tests open
+    Ui,
     /// Programs and tests, built together
     Build,
     /// Who may depend on whom, licences and sources, habits of the tree
@@ -172,8 +177,8 @@ fn select(args: &TestArgs, workspace: &Workspace) -> Result<Selection> {
 fn wanted(args: &TestArgs, phase: Phase) -> bool {
     let chosen = args.only.is_empty() || args.only.contains(&phase);
     // Without fresh binaries there would be nothing to run, and without the environment much left out.
-    let implied =
-        [Phase::Build, Phase::Python].contains(&phase) && args.only.contains(&Phase::Tests);
+    let implied = [Phase::Ui, Phase::Build, Phase::Python].contains(&phase)
+        && args.only.contains(&Phase::Tests);
     // With a filter a person looks for certain tests; the rest would only be in the way.
     let in_the_way = !args.filters.is_empty()
         && args.only.is_empty()
@@ -198,6 +203,7 @@ impl Run {
             }
             Phase::Fmt => self.fmt(),
             Phase::Clippy => self.clippy(),
+            Phase::Ui => self.ui(),
             Phase::Build => self.build(),
             Phase::Architecture => self.architecture(),
             Phase::Tests => self.tests(),
@@ -226,6 +232,16 @@ impl Run {
                 .envs(self.environment.variables("debug"))
                 .args(["--", "-D", "warnings"]),
         )
+    }
+
+    fn ui(&self) -> Result<()> {
+        if !OF_THE_WINDOW
+            .iter()
+            .any(|name| self.selection.contains(name))
+        {
+            return Ok(());
+        }
+        ui::ensure(&self.environment, &self.workspace).map(|_| ())
     }
 
     fn build(&mut self) -> Result<()> {

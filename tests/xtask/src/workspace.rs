@@ -134,6 +134,20 @@ impl Workspace {
         }
     }
 
+    /// `names`, and every member they are built from.
+    pub(crate) fn with_dependencies(&self, names: &[&str]) -> BTreeSet<String> {
+        let mut set = BTreeSet::new();
+        let mut open: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+        while let Some(name) = open.pop() {
+            if let Some(member) = self.members.get(&name)
+                && set.insert(name)
+            {
+                open.extend(member.depends_on.iter().cloned());
+            }
+        }
+        set
+    }
+
     /// Adds the programs that the chosen tests start, so that they are built afresh.
     fn with_programs(&self, mut set: BTreeSet<String>) -> BTreeSet<String> {
         if DRIVERS_OF_PROGRAMS.iter().any(|&name| set.contains(name)) {

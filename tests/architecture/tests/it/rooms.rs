@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine-client", &["ui-types"]),
     ("cli", &["engine-client", "ui-types"]),
     ("app", &["ui-types"]),
+    ("scope", &["ui-types", "signal"]),
 ];
 
 /// The composition root wires every room of the desktop, but no process around it and nobody's client.
@@ -48,6 +49,7 @@ const NOT_WIRED: &[&str] = &[
     "temporal",
     "workstation",
     "app",
+    "scope",
 ];
 
 /// What a device driver may use; a driver never knows who records it.
