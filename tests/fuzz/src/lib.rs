@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("montage_toml", montage_toml),
     ("protocol_toml", protocol_toml),
     ("rpc_request", rpc_request),
+    ("scope_feed", scope_feed),
 ];
 
 /// The headers of EDF and BDF files.
@@ -182,6 +183,29 @@ pub fn electrode_positions_toml(data: &[u8]) -> bool {
         );
     }
     true
+}
+
+/// What the canvas of the traces makes of a feed and of a page: it takes them in and can say what it shows.
+pub fn scope_feed(data: &[u8]) -> bool {
+    let show = |scope: &scope::Scope| {
+        let state = scope.state();
+        serde_json::to_string(&state).expect("what the canvas shows can be said");
+        state.malformed == 0 && !state.rows.is_empty()
+    };
+    let mut feed = scope::Scope::new(ui_types::ScopeSettings::default());
+    feed.begin_feed(1, 0.0);
+    // The socket cuts where it likes.
+    let (begin, end) = data.split_at(data.len() / 2);
+    feed.push(1, begin, 0.0);
+    feed.push(1, end, 0.1);
+    black_box(feed.wants_frame(9.0));
+    let mut page = scope::Scope::new(ui_types::ScopeSettings {
+        mode: ui_types::ScopeMode::Review,
+        ..ui_types::ScopeSettings::default()
+    });
+    page.show_page(data);
+    black_box(show(&page));
+    show(&feed)
 }
 
 /// Signed notes and the keys that verify them.
