@@ -1,0 +1,118 @@
+//! Impedances on the head: each electrode by number, colour and shape.
+
+use crate::electrode_positions::place;
+use crate::format;
+use crate::test_ids as id;
+use crate::words::{Text, fill, session as words, t};
+use leptos::prelude::*;
+use ui_types::ImpedanceView;
+
+/// Word of a grade.
+pub(crate) fn grade_word(grade: &str) -> Text {
+    match grade {
+        "good" => words::GRADE_GOOD,
+        "acceptable" => words::GRADE_ACCEPTABLE,
+        "bad" => words::GRADE_BAD,
+        "bridge" => words::GRADE_BRIDGE,
+        _ => words::GRADE_UNKNOWN,
+    }
+}
+
+/// Half the width of the drawing, in its own units; the head's edge is at 100 × 0.8.
+const HALF: f64 = 118.0;
+const SCALE: f64 = 100.0;
+
+/// An electrode's shape: circle for good, square for acceptable, triangle for bad, diamond for a bridge,
+/// an empty circle for not measured.
+fn shape(grade: &str) -> AnyView {
+    let class = format!("electrode {grade}");
+    match grade {
+        "good" => view! { <circle class=class r="9"/> }.into_any(),
+        "acceptable" => {
+            view! { <rect class=class x="-8.5" y="-8.5" width="17" height="17"/> }.into_any()
+        }
+        "bad" => view! { <polygon class=class points="0,-11 10.5,8 -10.5,8"/> }.into_any(),
+        "bridge" => view! { <polygon class=class points="0,-11 11,0 0,11 -11,0"/> }.into_any(),
+        _ => view! { <circle class="electrode unknown" r="9"/> }.into_any(),
+    }
+}
+
+fn described(impedance: &ImpedanceView) -> String {
+    fill(
+        words::HEAD_MAP_ITEM,
+        &[
+            ("electrode", &impedance.electrode),
+            ("value", &format::impedance(impedance.impedance_kohm)),
+            ("grade", t(grade_word(&impedance.grade))),
+        ],
+    )
+}
+
+fn short_value(kohm: Option<f64>) -> String {
+    match kohm {
+        None => "–".to_owned(),
+        Some(value) if value > 999.0 => ">999".to_owned(),
+        Some(value) => format::number(value, usize::from(value < 10.0)),
+    }
+}
+
+fn electrode(impedance: &ImpedanceView) -> Option<AnyView> {
+    let at = place(&impedance.electrode)?;
+    let moved = format!("translate({:.1} {:.1})", at.x * SCALE, at.y * SCALE);
+    let title = described(impedance);
+    Some(
+        view! {
+            <g transform=moved data-testid="electrode" data-id=impedance.electrode.clone() data-grade=impedance.grade.clone()>
+                <title>{title}</title>
+                {shape(&impedance.grade)}
+                <text class="label" y="-12">{impedance.electrode.clone()}</text>
+                <text class="value" y="20">{short_value(impedance.impedance_kohm)}</text>
+            </g>
+        }
+        .into_any(),
+    )
+}
+
+/// The head with its electrodes; what has no place on it stands below, and all of it once more in words.
+pub(crate) fn head_map(
+    impedances: Signal<Vec<ImpedanceView>>,
+    limits: Signal<(f64, f64)>,
+) -> impl IntoView {
+    let legend = move || {
+        let (good, acceptable) = limits.get();
+        fill(
+            words::LEGEND,
+            &[
+                ("good", &format::number(good, 1)),
+                ("acceptable", &format::number(acceptable, 1)),
+            ],
+        )
+    };
+    let key = |grade: &'static str| {
+        view! {
+            <span class="key">
+                <svg viewBox="-13 -13 26 26" width="18" height="18" aria-hidden="true">{shape(grade)}</svg>
+                {t(grade_word(grade))}
+            </span>
+        }
+    };
+    view! {
+        <figure class="head" data-testid=id::HEAD_MAP>
+            <svg viewBox=format!("{0} {0} {1} {1}", -HALF, 2.0 * HALF) role="img" aria-label=t(words::HEAD_MAP)>
+                <circle class="scalp" r="80"/>
+                <path class="scalp" d="M -9 -79.5 L 0 -94 L 9 -79.5"/>
+                <path class="scalp" d="M -79.5 -12 Q -92 0 -79.5 12 M 79.5 -12 Q 92 0 79.5 12"/>
+                {move || impedances.get().iter().filter_map(electrode).collect_view()}
+            </svg>
+            {move || {
+                let elsewhere: Vec<_> = impedances.get().iter().filter(|one| place(&one.electrode).is_none()).map(described).collect();
+                (!elsewhere.is_empty()).then(|| view! { <p class="elsewhere"><strong>{t(words::ELSEWHERE)}": "</strong>{elsewhere.join("; ")}</p> })
+            }}
+            <figcaption>
+                <span class="keys-row">{["good", "acceptable", "bad", "bridge", "unknown"].map(key).into_iter().collect_view()}</span>
+                <span class="hint">{legend}</span>
+            </figcaption>
+            <ul class="unseen">{move || impedances.get().iter().map(|one| view! { <li>{described(one)}</li> }).collect_view()}</ul>
+        </figure>
+    }
+}
