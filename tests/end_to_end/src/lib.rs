@@ -4,6 +4,10 @@
 //! the test's own binary. Every station stops its engine when it is dropped.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr)] // A test's tool: failing loudly is its purpose.
 
+mod served;
+
+pub use served::Served;
+
 use rand::SeedableRng;
 use recording::{OsStorage, Recording, StationKey, Unlock};
 use serde_json::Value;

@@ -75,7 +75,9 @@ impl Client {
     }
 
     /// The same client, whose calls are made in the name of the person that `token` belongs to
-    /// (see [`ui_types::SignedInReply`]). Without one they are made in the name of the system's user.
+    /// (see [`ui_types::SignedInReply`]). Without one they are made in the name of the system's user,
+    /// who may do everything: a window in which nobody is signed in carries the empty token, which
+    /// opens only what needs nobody (signing in, break-glass, the emergency stop, the status).
     #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         Self {

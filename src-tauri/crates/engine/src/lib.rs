@@ -4,6 +4,7 @@
 //! SIGTERM, SIGINT, the stop call, or after idling. Wire types end here: the `api` modules convert
 //! them to and from the rooms' own.
 
+mod access;
 mod api;
 mod failure;
 mod feed;

@@ -3,7 +3,9 @@
 //! A call that was accepted runs to its end in a task of its own, whether or not its client still
 //! listens: a client's death changes nothing.
 
+use crate::access::{Acting, Caller};
 use crate::limits::{MAX_REQUEST_BYTES, PROGRESS_QUEUE};
+use axum::Extension;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, State};
@@ -38,14 +40,16 @@ impl Progressing {
 #[derive(Debug)]
 pub(crate) struct Calls<S> {
     router: Router<S>,
+    names: Vec<&'static str>,
 }
 
-impl<S: Clone + Send + Sync + 'static> Calls<S> {
+impl<S: Acting + Clone + Send + Sync + 'static> Calls<S> {
     /// No routes yet.
     #[must_use]
     pub(crate) fn new() -> Self {
         Self {
             router: Router::new().layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES)),
+            names: Vec::new(),
         }
     }
 
@@ -57,12 +61,21 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
         F: Fn(S, C, Progressing) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<C::Reply, ApiError>> + Send + 'static,
     {
-        let route = move |State(state): State<S>, body: Bytes| {
-            let handler = handler.clone();
-            async move { reply::<C, _, _, _>(state, &body, handler) }
-        };
+        self.names.push(C::NAME);
+        let route =
+            move |State(state): State<S>, Extension(caller): Extension<Caller>, body: Bytes| {
+                let handler = handler.clone();
+                let state = state.acting(caller);
+                async move { reply::<C, _, _, _>(state, &body, handler) }
+            };
         self.router = self.router.route(&path(C::NAME), post(route));
         self
+    }
+
+    /// Names of the calls served.
+    #[cfg(test)]
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.names.clone()
     }
 
     /// The routes as a router, to which others may be added.
@@ -71,7 +84,7 @@ impl<S: Clone + Send + Sync + 'static> Calls<S> {
     }
 }
 
-impl<S: Clone + Send + Sync + 'static> Default for Calls<S> {
+impl<S: Acting + Clone + Send + Sync + 'static> Default for Calls<S> {
     fn default() -> Self {
         Self::new()
     }

@@ -1,5 +1,6 @@
 //! The life of the engine process.
 
+use crate::access::Bearer;
 use crate::limits::DRAIN;
 use crate::lock::DataLock;
 use crate::log_file::LogFile;
@@ -28,6 +29,8 @@ pub struct ServeOptions {
 pub(crate) struct Shared {
     pub(crate) workstation: Workstation,
     pub(crate) life: Arc<Life>,
+    /// The token that the call carries.
+    pub(crate) token: Option<Bearer>,
 }
 
 /// When the engine was last used, and whether it should end.
@@ -77,6 +80,7 @@ pub async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let shared = Shared {
         workstation: workstation.clone(),
         life: life.clone(),
+        token: None,
     };
     let ending = Arc::new(Notify::new());
     let told = ending.clone();

@@ -158,6 +158,30 @@ words! {
         NotPermitted,
     }
 
+    /// What a user may do.
+    UserRole {
+        /// Records, reads, signs.
+        Clinician,
+        /// Records and marks.
+        Technician,
+        /// Finds and exports de-identified recordings.
+        Researcher,
+        /// Manages users and policies.
+        Administrator,
+    }
+
+    /// A patient's word on being recorded.
+    ConsentWord {
+        /// Nobody has asked.
+        Missing,
+        /// Given.
+        Granted,
+        /// Refused.
+        Refused,
+        /// Taken back.
+        Withdrawn,
+    }
+
     /// State of a part of the system.
     HealthState {
         /// As it should be.
@@ -225,6 +249,60 @@ payloads! {
         temporary: bool,
         /// A training patient: the only kind that simulated and played-back data attach to.
         training: bool,
+    }
+
+    /// A patient's identity was corrected.
+    "patient.edited" => PatientEdited {
+        /// Opaque id.
+        patient_id: Uuid,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A patient's consent was noted.
+    "patient.consent_noted" => ConsentNoted {
+        /// Opaque id.
+        patient_id: Uuid,
+        /// What was said.
+        state: ConsentWord,
+        /// Who noted it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A patient's identity was shown to somebody. Looking again soon after is not told again.
+    "patient.viewed" => PatientViewed {
+        /// Opaque id.
+        patient_id: Uuid,
+        /// To whom.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// Patients were searched for or listed. What was searched for is not told.
+    "patient.searched" => PatientsSearched {
+        /// How many were shown.
+        shown: u32,
+        /// By whom.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A session was ordered.
+    "order.added" => OrderAdded {
+        /// Opaque id.
+        order_id: Uuid,
+        /// Whom for.
+        patient_id: Uuid,
+        /// Name of the protocol.
+        protocol: String,
+        /// Who ordered it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// An order was taken back.
+    "order.cancelled" => OrderCancelled {
+        /// Opaque id.
+        order_id: Uuid,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
     }
 
     /// Nobody has answered on a patient's consent yet.
@@ -419,6 +497,51 @@ payloads! {
         method: AuthenticationMethod,
     }
 
+    /// Somebody has signed out, or an administrator has ended it.
+    "security.signed_out" => SignedOut {
+        /// Who.
+        user_id: Uuid,
+    }
+
+    /// Somebody who cannot sign in was let in, so that care is not blocked. Who and why stand
+    /// encrypted in the store under this id.
+    "security.break_glass" => BreakGlass {
+        /// Stands for the person in what follows.
+        user_id: Uuid,
+        /// When it ends by itself.
+        lasts_s: u64,
+    }
+
+    /// A user of the program was entered.
+    "user.added" => UserAdded {
+        /// Opaque id.
+        user_id: Uuid,
+        /// What the user may do.
+        role: UserRole,
+        /// Who did it; nobody for the first administrator.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A user may no longer sign in, or may again.
+    "user.disabled" => UserDisabled {
+        /// Opaque id.
+        user_id: Uuid,
+        /// May not.
+        disabled: bool,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A policy was set, or its default put back.
+    "policy.changed" => PolicyChanged {
+        /// Name.
+        name: String,
+        /// The new value as JSON; none for the default.
+        value: Option<String>,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
+    }
+
     /// The system has looked at itself.
     "system.health_check" => HealthCheck {
         /// The worst of its parts.
@@ -501,6 +624,40 @@ payloads! {
         format: String,
         /// SHA-256 of the document, hexadecimal.
         sha256: String,
+        /// Who asked for it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A report, or what was added to it, was signed. It will not change any more.
+    "report.signed" => ReportSigned {
+        /// What was signed.
+        document_id: Uuid,
+        /// The session it reports on.
+        session_id: Uuid,
+        /// 0 for the report, then one for each addendum.
+        number: u32,
+        /// SHA-256 of the document, hexadecimal.
+        sha256: String,
+        /// SHA-256 over the recording's segment hashes, hexadecimal.
+        recording_sha256: String,
+        /// Who signed.
+        by_user_id: Uuid,
+    }
+
+    /// This machine's timing was measured and certified.
+    "timing.certified" => TimingCertified {
+        /// The certificate.
+        document_id: Uuid,
+        /// SHA-256 of it, hexadecimal.
+        sha256: String,
+        /// Measured for.
+        duration_ms: u64,
+        /// From a block's end to the display feed, 99th percentile.
+        latency_p99_us: u64,
+        /// Samples due.
+        samples_due: u64,
+        /// Samples lost.
+        samples_lost: u64,
         /// Who asked for it.
         by_user_id: Option<Uuid>,
     }

@@ -44,3 +44,6 @@ pub const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
 /// Shortest password of a user, characters (NIST SP 800-63B-4 section 3.1.1.2, with a second
 /// factor: the machine itself).
 pub const MIN_PASSWORD_CHARS: usize = 8;
+
+/// Longest password of a user, characters: room for any passphrase, and a bound on hashing.
+pub const MAX_PASSWORD_CHARS: usize = 256;

@@ -26,7 +26,7 @@ macro_rules! select {
     (sessions $rest:literal) => {
         concat!(
             "SELECT id, patient_id, protocol, state, recording_id, device_id, training, start_now, \
-             by_user_id, started_ns, ended_ns FROM sessions",
+             by_user_id, started_ns, ended_ns, plan, recorded_s FROM sessions",
             $rest
         )
     };
@@ -63,14 +63,14 @@ impl Reader<'_> {
         Uuid::from_slice(self.get(column)?).map_err(|error| self.wrong(error))
     }
 
-    fn optional_id(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
+    pub(crate) fn optional_id(&self, column: usize) -> Result<Option<Uuid>, StoreError> {
         let bytes: Option<&[u8]> = self.get(column)?;
         bytes
             .map(|bytes| Uuid::from_slice(bytes).map_err(|error| self.wrong(error)))
             .transpose()
     }
 
-    fn time(&self, column: usize) -> Result<Timestamp, StoreError> {
+    pub(crate) fn time(&self, column: usize) -> Result<Timestamp, StoreError> {
         self.get(column).map(Timestamp)
     }
 
@@ -78,15 +78,25 @@ impl Reader<'_> {
         Ok(self.get::<Option<i64>>(column)?.map(Timestamp))
     }
 
-    fn word<T>(&self, column: usize, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+    fn optional_json(&self, column: usize) -> Result<Option<Value>, StoreError> {
+        let text: Option<&str> = self.get(column)?;
+        text.map(|text| serde_json::from_str(text).map_err(|error| self.wrong(error)))
+            .transpose()
+    }
+
+    pub(crate) fn word<T>(
+        &self,
+        column: usize,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, StoreError> {
         parse(self.get(column)?).ok_or_else(|| self.wrong("a word is unknown"))
     }
 }
 
-type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
+pub(crate) type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 impl Store {
-    async fn all<T>(
+    pub(crate) async fn all<T>(
         &self,
         operation: &'static str,
         query: SqliteQuery<'_>,
@@ -159,6 +169,26 @@ impl Store {
         self.all("listing sessions", query, session).await
     }
 
+    /// Sessions that began between two times or have not ended, the latest first.
+    pub async fn sessions_between(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let sql = select!(sessions " WHERE (started_ns >= ? AND started_ns < ?) OR ended_ns IS NULL ORDER BY started_ns DESC, id LIMIT ?");
+        let query = sqlx::query(sql).bind(from.0).bind(until.0).bind(limit);
+        self.all("listing sessions", query, session).await
+    }
+
+    /// What preparing a session's device measured, as JSON.
+    pub async fn session_checks(&self, id: SessionId) -> Result<Option<Value>, StoreError> {
+        let query = sqlx::query("SELECT checks FROM sessions WHERE id = ?").bind(bytes(id.0));
+        let read = |row: Reader<'_>| row.optional_json(0);
+        let found = self.all("reading a session's checks", query, read).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
     /// How a session changed hands, in order.
     pub async fn reassignments(&self, id: SessionId) -> Result<Vec<ReassignmentRow>, StoreError> {
         let sql = "SELECT session_id, at_ns, from_patient_id, to_patient_id, reason_code, \
@@ -227,6 +257,14 @@ impl Store {
         .await
     }
 
+    /// A user.
+    pub async fn user(&self, id: UserId) -> Result<Option<UserRow>, StoreError> {
+        let sql = "SELECT id, login, display_name, role, disabled, created_ns FROM users \
+                   WHERE id = ?";
+        let query = sqlx::query(sql).bind(bytes(id.0));
+        Ok(self.all("reading a user", query, user).await?.pop())
+    }
+
     /// All users, by login.
     pub async fn users(&self) -> Result<Vec<UserRow>, StoreError> {
         let sql = "SELECT id, login, display_name, role, disabled, created_ns FROM users \
@@ -275,6 +313,8 @@ fn session(row: Reader<'_>) -> Result<SessionRow, StoreError> {
         by_user_id: row.optional_id(8)?.map(UserId),
         started_at: row.time(9)?,
         ended_at: row.optional_time(10)?,
+        plan: row.optional_json(11)?,
+        recorded_s: row.get(12)?,
     })
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use events::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use uuid::Uuid;
 
 macro_rules! ids {
@@ -34,6 +35,8 @@ ids! {
     DocumentId,
     /// A user of the program.
     UserId,
+    /// An order.
+    OrderId,
 }
 
 macro_rules! words {
@@ -98,6 +101,20 @@ words! {
         Export = "export",
         /// A clinical report.
         Report = "report",
+        /// What was added to a signed report.
+        Addendum = "addendum",
+        /// The timing certificate of this machine.
+        Certificate = "certificate",
+    }
+
+    /// Where an order stands.
+    OrderState {
+        /// To be carried out.
+        Open = "open",
+        /// A session carries it out.
+        Begun = "begun",
+        /// Taken back.
+        Cancelled = "cancelled",
     }
 }
 
@@ -152,7 +169,7 @@ pub struct ConsentRow {
 }
 
 /// A session.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct SessionRow {
     /// Id.
     pub id: SessionId,
@@ -176,6 +193,10 @@ pub struct SessionRow {
     pub started_at: Timestamp,
     /// End.
     pub ended_at: Option<Timestamp>,
+    /// What its owner planned, as JSON.
+    pub plan: Option<Value>,
+    /// How long it recorded, gaps included, s; `None` while it has not ended.
+    pub recorded_s: Option<f64>,
 }
 
 /// That a session was given to another patient.
@@ -212,12 +233,12 @@ pub struct RecordingRow {
     pub ended_at: Option<Timestamp>,
 }
 
-/// An export or a report.
+/// An export, a report, or another document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DocumentRow {
     /// Id.
     pub id: DocumentId,
-    /// Which of the two.
+    /// Which.
     pub kind: DocumentKind,
     /// Session it belongs to.
     pub session_id: Option<SessionId>,
@@ -260,6 +281,127 @@ impl fmt::Debug for UserRow {
             .field("id", &self.id)
             .field("role", &self.role)
             .field("disabled", &self.disabled)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A session that was ordered. Its note may name the patient.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// Id.
+    pub id: OrderId,
+    /// Whom for.
+    pub patient_id: PatientId,
+    /// Name of the protocol.
+    pub protocol: String,
+    /// When it is planned for.
+    pub planned_at: Timestamp,
+    /// The zone's offset then, seconds east of UTC.
+    pub zone_s: i32,
+    /// Note.
+    pub note: String,
+    /// Where it stands.
+    pub state: OrderState,
+    /// The session that carries it out.
+    pub session_id: Option<SessionId>,
+    /// Who ordered it.
+    pub by_user_id: Option<UserId>,
+    /// When entered.
+    pub created_at: Timestamp,
+}
+
+impl fmt::Debug for OrderRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OrderRow")
+            .field("id", &self.id)
+            .field("patient_id", &self.patient_id)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a clinician wrote and has not signed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DraftRow {
+    /// Session it belongs to.
+    pub session_id: SessionId,
+    /// Impression.
+    pub impression: String,
+    /// Conclusion.
+    pub conclusion: String,
+    /// Who wrote it.
+    pub by_user_id: Option<UserId>,
+    /// When.
+    pub updated_at: Timestamp,
+}
+
+impl fmt::Debug for DraftRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DraftRow")
+            .field("session_id", &self.session_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A signature under a report or an addendum.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignatureRow {
+    /// Session whose report it is.
+    pub session_id: SessionId,
+    /// 0 signs the report, each further one an addendum.
+    pub number: u32,
+    /// What was signed.
+    pub document_id: DocumentId,
+    /// Text of the addendum; `None` for the report.
+    pub addendum: Option<String>,
+    /// Who.
+    pub by_user_id: UserId,
+    /// The name shown then.
+    pub name: String,
+    /// What it means.
+    pub meaning: String,
+    /// When.
+    pub at: Timestamp,
+    /// The zone's offset then, seconds east of UTC.
+    pub zone_s: i32,
+    /// SHA-256 of the document, hexadecimal.
+    pub document_sha256: String,
+    /// SHA-256 over the recording's segment hashes, hexadecimal.
+    pub recording_sha256: String,
+    /// The event that tells of it.
+    pub event_id: Uuid,
+}
+
+impl fmt::Debug for SignatureRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignatureRow")
+            .field("session_id", &self.session_id)
+            .field("number", &self.number)
+            .field("by_user_id", &self.by_user_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Somebody who came in by break-glass.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BreakGlassRow {
+    /// Id; stands for the person wherever a user's id would.
+    pub id: UserId,
+    /// Who.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ended by itself.
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for BreakGlassRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakGlassRow")
+            .field("id", &self.id)
+            .field("at", &self.at)
             .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Store, StoreError,
-    limits::{MIN_PASSWORD_CHARS, PASSWORD_ARGON2},
+    limits::{MAX_PASSWORD_CHARS, MIN_PASSWORD_CHARS, PASSWORD_ARGON2},
     read::{Reader, user},
     rows::UserRow,
 };
@@ -40,8 +40,36 @@ pub fn insert_user(
     password: &str,
     rng: &mut impl CryptoRng,
 ) -> Result<Statement, StoreError> {
+    let sql = "INSERT INTO users (id, login, display_name, role, password_hash, disabled, \
+               created_ns) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    insert(sql, row, password, rng)
+}
+
+/// The same for the first administrator: the unit fails when there is one already.
+pub fn insert_first_administrator(
+    row: &UserRow,
+    password: &str,
+    rng: &mut impl CryptoRng,
+) -> Result<Statement, StoreError> {
+    let sql = "INSERT INTO users (id, login, display_name, role, password_hash, disabled, \
+               created_ns) SELECT ?, ?, ?, ?, ?, ?, ? \
+               WHERE NOT EXISTS (SELECT 1 FROM users WHERE role = 'administrator')";
+    insert(sql, row, password, rng)
+}
+
+fn insert(
+    sql: &'static str,
+    row: &UserRow,
+    password: &str,
+    rng: &mut impl CryptoRng,
+) -> Result<Statement, StoreError> {
     if password.chars().count() < MIN_PASSWORD_CHARS {
         let reason = format!("it needs at least {MIN_PASSWORD_CHARS} characters");
+        return Err(StoreError::Password(reason));
+    }
+    // Longer ones would only make the hashing of a forged request long.
+    if password.chars().count() > MAX_PASSWORD_CHARS {
+        let reason = format!("it may have at most {MAX_PASSWORD_CHARS} characters");
         return Err(StoreError::Password(reason));
     }
     let mut salt = [0; 16];
@@ -51,8 +79,7 @@ pub fn insert_user(
         .map_err(|error| StoreError::Password(error.to_string()))?
         .to_string();
     let statement = Statement::new(
-        "INSERT INTO users (id, login, display_name, role, password_hash, disabled, created_ns) \
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        sql,
         [
             row.id.0.into(),
             row.login.clone().into(),
@@ -66,9 +93,31 @@ pub fn insert_user(
     Ok(statement.expecting(1))
 }
 
+/// What an attempt is for: signing in is told of, signing a document is told of by the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    SignIn,
+    Confirm,
+}
+
 impl Store {
     /// Signs a user in. Every attempt becomes an event, and so a ledger entry, before this returns.
     pub async fn sign_in(&self, login: &str, password: &str) -> Result<SignIn, StoreError> {
+        self.attempt(login, password, Purpose::SignIn).await
+    }
+
+    /// Asks a user who is signed in for the password again. A failure becomes an event; success is
+    /// told by what follows from it.
+    pub async fn confirm(&self, login: &str, password: &str) -> Result<SignIn, StoreError> {
+        self.attempt(login, password, Purpose::Confirm).await
+    }
+
+    async fn attempt(
+        &self,
+        login: &str,
+        password: &str,
+        purpose: Purpose,
+    ) -> Result<SignIn, StoreError> {
         const OPERATION: &str = "signing in";
         let sql = "SELECT id, login, display_name, role, disabled, created_ns, password_hash \
                    FROM users WHERE login = ?";
@@ -112,6 +161,7 @@ impl Store {
         let publisher = self.bus().publisher("store");
         let method = AuthenticationMethod::Password;
         let event = match &outcome {
+            SignIn::Accepted(_) if purpose == Purpose::Confirm => return Ok(outcome),
             SignIn::Accepted(user) => publisher.event(&SignedIn {
                 user_id: user.id.0,
                 method,
@@ -137,7 +187,13 @@ impl Store {
 /// Whether the password is the one of the hash. Without a hash it computes as long, so that the
 /// time does not tell who is known.
 async fn matches(password: &str, hash: Option<String>) -> Result<bool, StoreError> {
-    let password = Zeroizing::new(password.to_owned());
+    let too_long = password.chars().count() > MAX_PASSWORD_CHARS;
+    let hash = if too_long { None } else { hash };
+    let password = Zeroizing::new(if too_long {
+        String::new()
+    } else {
+        password.to_owned()
+    });
     let argon2 = argon2()?;
     let task = tokio::task::spawn_blocking(move || {
         let Some(hash) = hash else {

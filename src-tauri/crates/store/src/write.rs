@@ -6,8 +6,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::rows::{
-    ConsentRow, DocumentRow, PatientRow, ReassignmentRow, RecordingId, RecordingRow, SessionId,
-    SessionRow, UserId,
+    BreakGlassRow, ConsentRow, DocumentRow, DraftRow, OrderId, OrderRow, PatientRow,
+    ReassignmentRow, RecordingId, RecordingRow, SessionId, SessionRow, SignatureRow, UserId,
 };
 
 fn optional(id: Option<Uuid>) -> SqlValue {
@@ -77,7 +77,8 @@ pub fn insert_consent(row: &ConsentRow) -> Statement {
 pub fn insert_session(row: &SessionRow) -> Statement {
     Statement::new(
         "INSERT INTO sessions (id, patient_id, protocol, state, recording_id, device_id, training, \
-         start_now, by_user_id, started_ns, ended_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         start_now, by_user_id, started_ns, ended_ns, plan, recorded_s) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             row.id.0.into(),
             row.patient_id.0.into(),
@@ -90,6 +91,8 @@ pub fn insert_session(row: &SessionRow) -> Statement {
             optional(row.by_user_id.map(|id| id.0)),
             time(row.started_at),
             row.ended_at.map(Timestamp::as_nanos).into(),
+            row.plan.as_ref().map(Value::to_string).into(),
+            row.recorded_s.into(),
         ],
     )
     .expecting(1)
@@ -183,10 +186,126 @@ pub fn insert_document(row: &DocumentRow) -> Statement {
     .expecting(1)
 }
 
-/// Lets a user sign in, or not.
+/// Lets a user sign in, or not. The unit fails when nobody would be left who administers.
 pub fn set_user_disabled(id: UserId, disabled: bool) -> Statement {
     let values = [disabled.into(), id.0.into()];
-    Statement::new("UPDATE users SET disabled = ? WHERE id = ?", values).expecting(1)
+    Statement::new(
+        "UPDATE users SET disabled = ?1 WHERE id = ?2 AND (?1 = 0 OR role <> 'administrator' OR \
+         EXISTS (SELECT 1 FROM users AS others WHERE others.role = 'administrator' \
+         AND others.disabled = 0 AND others.id <> ?2))",
+        values,
+    )
+    .expecting(1)
+}
+
+/// Enters an order.
+pub fn insert_order(row: &OrderRow) -> Statement {
+    Statement::new(
+        "INSERT INTO orders (id, patient_id, protocol, planned_ns, zone_s, note, state, \
+         session_id, by_user_id, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            row.id.0.into(),
+            row.patient_id.0.into(),
+            row.protocol.clone().into(),
+            time(row.planned_at),
+            i64::from(row.zone_s).into(),
+            row.note.clone().into(),
+            row.state.as_str().into(),
+            optional(row.session_id.map(|id| id.0)),
+            optional(row.by_user_id.map(|id| id.0)),
+            time(row.created_at),
+        ],
+    )
+    .expecting(1)
+}
+
+/// Takes an open order back; the unit fails when it is not open.
+pub fn cancel_order(id: OrderId) -> Statement {
+    let sql = "UPDATE orders SET state = 'cancelled' WHERE id = ? AND state = 'open'";
+    Statement::new(sql, [id.0.into()]).expecting(1)
+}
+
+/// Says which session carries an open order out; the unit fails when it is not open.
+pub fn begin_order(id: OrderId, session: SessionId) -> Statement {
+    let sql = "UPDATE orders SET state = 'begun', session_id = ? WHERE id = ? AND state = 'open'";
+    Statement::new(sql, [session.0.into(), id.0.into()]).expecting(1)
+}
+
+/// Keeps what a clinician wrote; the unit fails when the report is signed.
+pub fn set_draft(row: &DraftRow) -> Statement {
+    Statement::new(
+        "INSERT INTO report_drafts (session_id, impression, conclusion, by_user_id, updated_ns) \
+         SELECT ?1, ?2, ?3, ?4, ?5 \
+         WHERE NOT EXISTS (SELECT 1 FROM signatures WHERE session_id = ?1) \
+         ON CONFLICT (session_id) DO UPDATE SET impression = excluded.impression, \
+         conclusion = excluded.conclusion, by_user_id = excluded.by_user_id, \
+         updated_ns = excluded.updated_ns",
+        [
+            row.session_id.0.into(),
+            row.impression.clone().into(),
+            row.conclusion.clone().into(),
+            optional(row.by_user_id.map(|id| id.0)),
+            time(row.updated_at),
+        ],
+    )
+    .expecting(1)
+}
+
+/// Enters a signature; the unit fails when another took its number.
+pub fn insert_signature(row: &SignatureRow) -> Statement {
+    Statement::new(
+        "INSERT INTO signatures (session_id, number, document_id, addendum, by_user_id, name, \
+         meaning, at_ns, zone_s, document_sha256, recording_sha256, event_id) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 \
+         WHERE (SELECT count(*) FROM signatures WHERE session_id = ?1) = ?2",
+        [
+            row.session_id.0.into(),
+            row.number.into(),
+            row.document_id.0.into(),
+            row.addendum.clone().into(),
+            row.by_user_id.0.into(),
+            row.name.clone().into(),
+            row.meaning.clone().into(),
+            time(row.at),
+            i64::from(row.zone_s).into(),
+            row.document_sha256.clone().into(),
+            row.recording_sha256.clone().into(),
+            row.event_id.into(),
+        ],
+    )
+    .expecting(1)
+}
+
+/// Notes who came in by break-glass, and why.
+pub fn insert_break_glass(row: &BreakGlassRow) -> Statement {
+    Statement::new(
+        "INSERT INTO break_glass (id, name, reason, at_ns, expires_ns) VALUES (?, ?, ?, ?, ?)",
+        [
+            row.id.0.into(),
+            row.name.clone().into(),
+            row.reason.clone().into(),
+            time(row.at),
+            time(row.expires_at),
+        ],
+    )
+    .expecting(1)
+}
+
+/// Puts a setting's default back.
+pub fn delete_setting(name: &str) -> Statement {
+    Statement::new("DELETE FROM settings WHERE name = ?", [name.into()])
+}
+
+/// Keeps what preparing a session's device measured.
+pub fn set_session_checks(id: SessionId, checks: &Value) -> Statement {
+    let values = [checks.to_string().into(), id.0.into()];
+    Statement::new("UPDATE sessions SET checks = ? WHERE id = ?", values).expecting(1)
+}
+
+/// Keeps how long a session recorded, s.
+pub fn set_session_length(id: SessionId, recorded_s: f64) -> Statement {
+    let values = [recorded_s.into(), id.0.into()];
+    Statement::new("UPDATE sessions SET recorded_s = ? WHERE id = ?", values).expecting(1)
 }
 
 /// Sets a setting.

@@ -87,19 +87,20 @@ impl Activities {
         }
     }
 
-    async fn waive(&self, of: SessionRef, requirement: WaivedRequirement, reason: &str) {
+    /// Notes what is worked round, in the name of whoever began the session.
+    async fn waive(&self, of: &SessionRecord, requirement: WaivedRequirement, reason: &str) {
         let payload = SessionRequirementWaived {
-            session_id: of.session.0,
+            session_id: of.id.0,
             requirement,
             reason_code: reason.to_owned(),
-            by_user_id: None,
+            by_user_id: of.by_user,
         };
         self.room
-            .say_once(of.session, &format!("waived/{requirement:?}"), &payload)
+            .say_once(of.id, &format!("waived/{requirement:?}"), &payload)
             .await;
     }
 
-    async fn check(&self, of: SessionRef, session: &SessionRecord) -> Result<Validation> {
+    async fn check(&self, session: &SessionRecord) -> Result<Validation> {
         let patient = self.room.records()?.patient(session.patient).await?;
         let mut notes = Vec::new();
         if !session.device_class.is_live() && !patient.training {
@@ -114,7 +115,7 @@ impl Activities {
         }
         if patient.temporary {
             notes.push("The identity is temporary; reassign the session.".to_owned());
-            self.waive(of, WaivedRequirement::Identity, "temporary")
+            self.waive(session, WaivedRequirement::Identity, "temporary")
                 .await;
         }
         let consent = match patient.consent {
@@ -125,7 +126,7 @@ impl Activities {
         };
         if let Some((note, code)) = consent {
             notes.push(note.to_owned());
-            self.waive(of, WaivedRequirement::Consent, code).await;
+            self.waive(session, WaivedRequirement::Consent, code).await;
         }
         Ok(Validation { notes })
     }
@@ -139,8 +140,7 @@ impl SessionActivities for Activities {
         of: SessionRef,
     ) -> std::result::Result<Validation, Failure> {
         let session = self.session(of).await?;
-        self.step(&ctx, of, "validate", self.check(of, &session))
-            .await
+        self.step(&ctx, of, "validate", self.check(&session)).await
     }
 
     async fn prepare(
@@ -153,7 +153,7 @@ impl SessionActivities for Activities {
             .step(&ctx, of, "prepare", prepare(&self.room, &ctx, &session))
             .await?;
         for (requirement, reason) in &prepared.waived {
-            self.waive(of, *requirement, reason).await;
+            self.waive(&session, *requirement, reason).await;
         }
         Ok(Preparation {
             notes: prepared.notes,
@@ -167,9 +167,9 @@ impl SessionActivities for Activities {
     ) -> std::result::Result<Collection, Failure> {
         let session = self.session(of).await?;
         if session.start_now {
-            self.waive(of, WaivedRequirement::Impedance, "start_now")
+            self.waive(&session, WaivedRequirement::Impedance, "start_now")
                 .await;
-            self.waive(of, WaivedRequirement::Calibration, "start_now")
+            self.waive(&session, WaivedRequirement::Calibration, "start_now")
                 .await;
         }
         self.step(&ctx, of, "collect", collect(&self.room, &ctx, &session))

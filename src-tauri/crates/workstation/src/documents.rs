@@ -147,13 +147,15 @@ pub(crate) async fn make_report(
         path: format!("reports/{id}.sealed"),
         sha256: sha256.clone(),
     };
-    room.records()?.add_document(session, document).await?;
+    room.records()?
+        .add_document(session, document, room.by_user_id())
+        .await?;
     let payload = ReportCreated {
         report_id: id,
         session_id: session.id.0,
         format: "pdf".to_owned(),
         sha256: sha256.clone(),
-        by_user_id: None,
+        by_user_id: room.by_user_id(),
     };
     room.notary()?
         .say_once(session.id.0, &format!("report/{id}"), &payload)
@@ -290,7 +292,9 @@ async fn note_export(
             path: file.path.to_string_lossy().into_owned(),
             sha256: file.sha256.clone(),
         };
-        records.add_document(session, document).await?;
+        records
+            .add_document(session, document, room.by_user_id())
+            .await?;
     }
     let payload = ExportCreated {
         export_id: id,
@@ -302,7 +306,7 @@ async fn note_export(
         identified: request.identified,
         files: u32::try_from(made.files.len()).unwrap_or(u32::MAX),
         sha256: made.files.iter().map(|file| file.sha256.clone()).collect(),
-        by_user_id: None,
+        by_user_id: room.by_user_id(),
     };
     room.notary()?
         .say_once(session.id.0, &format!("export/{id}"), &payload)

@@ -1,6 +1,7 @@
 //! What every part of the composition shares.
 
 use crate::config::Config;
+use crate::desk::{Desk, Person};
 use crate::devices::Drivers;
 use crate::doctor::Level;
 use crate::emergency::SafetyBoard;
@@ -24,6 +25,9 @@ pub(crate) struct Room {
     pub(crate) drivers: Drivers,
     pub(crate) safety: SafetyBoard,
     pub(crate) live: LiveBoard,
+    pub(crate) desk: Arc<Desk>,
+    /// In whose name this handle acts; nobody's when it is the system's.
+    pub(crate) person: Option<Arc<Person>>,
     opened: Arc<Opened>,
 }
 
@@ -63,10 +67,17 @@ impl Room {
             drivers: Drivers::new(clock.clone()),
             safety: SafetyBoard::default(),
             live: LiveBoard::default(),
+            desk: Arc::default(),
+            person: None,
             opened: Arc::new(opened),
             config,
             clock,
         }
+    }
+
+    /// Who acts, as events and rows say it.
+    pub(crate) fn by_user_id(&self) -> Option<uuid::Uuid> {
+        self.person.as_ref().map(|person| person.id)
     }
 
     pub(crate) fn evidence(&self) -> Result<&Evidence> {

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Device,
     /// The store cannot be opened or used.
     Store,
+    /// Nobody is signed in, or not with the right to do this.
+    NotAllowed,
     /// No space left.
     DiskFull,
     /// Evidence does not hold.

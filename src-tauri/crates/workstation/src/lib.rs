@@ -9,6 +9,7 @@
 mod activities;
 mod collect;
 mod config;
+mod desk;
 mod devices;
 mod disk;
 mod display;
@@ -23,6 +24,7 @@ pub mod limits;
 mod live;
 mod notary;
 mod patients;
+mod people;
 mod prepare;
 mod recorder;
 mod records;
@@ -33,6 +35,7 @@ mod times;
 mod watching;
 
 pub use config::Config;
+pub use desk::{Person, PersonRole};
 pub use devices::{Discovery, Probe};
 pub use display::{DisplayItem, EnvelopeColumns};
 pub use doctor::{Finding, Level};
@@ -41,6 +44,7 @@ pub use emergency::EmergencyReport;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{LedgerCheck, RecordingCheck, WorkflowHistory};
 pub use facade::Workstation;
+pub use people::{SignInState, SignedIn, UserRecord};
 pub use records::{CalibratedChannel, Checks, PatientRecord, SessionRecord};
 pub use sessions::{
     ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,

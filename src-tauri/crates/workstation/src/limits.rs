@@ -66,3 +66,38 @@ pub const PROGRESS_WAIT: Duration = Duration::from_millis(500);
 
 /// Warnings of a device that a session's notes keep, the latest.
 pub const DEVICE_WARNINGS: usize = 20;
+
+/// How long a token holds: a long shift of hospital staff, after which the password is asked again.
+pub const TOKEN_LASTS: Duration = Duration::from_secs(12 * 3_600);
+
+/// How long break-glass lets someone in: one shift, until somebody with an account is there.
+pub const BREAK_GLASS_LASTS: Duration = Duration::from_secs(8 * 3_600);
+
+/// Tokens that hold at the same time; the oldest makes room. A station has a handful of windows.
+pub const MAX_TOKENS: usize = 256;
+
+/// Attempts at a login without a pause: slips of the finger.
+pub const FREE_TRIES: u32 = 3;
+
+/// Pause after the last free attempt; it doubles with each further one.
+pub const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Longest pause between attempts: slow enough for guessing (3,000 a day), and short enough that
+/// nobody at the bedside is locked out.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Attempts are forgotten so long after the last pause.
+pub const FORGET_TRIES: Duration = Duration::from_secs(15 * 60);
+
+/// Logins whose attempts are remembered; the oldest makes room.
+pub const MAX_TRIED_LOGINS: usize = 1_024;
+
+/// Looking at the same patient again within this time is one look.
+pub const VIEW_SPAN: Duration = Duration::from_secs(10 * 60);
+
+/// Longest name to sign in with or to show, characters.
+pub const MAX_USER_NAME_CHARS: usize = 100;
+
+/// The window locks itself after so long without a key or movement, s: 15 minutes, the longest that
+/// NIST SP 800-63B section 7.2 allows where a password alone lets in again.
+pub const LOCK_AFTER_S: u32 = 900;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{KEPT_EVENT_PAUSE, KEPT_EVENT_TRIES, KEPT_EVENTS};
-use events::{BusError, EventContext, Payload, Publisher};
+use events::{BusError, EventContext, Payload, Publisher, SystemEvent};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -22,6 +22,17 @@ impl Notary {
             publisher,
             kept: Arc::new(Semaphore::new(KEPT_EVENTS)),
         }
+    }
+
+    /// An event for a unit of work that stores more with it.
+    pub(crate) fn event_in<P: Payload>(
+        &self,
+        context: EventContext,
+        payload: &P,
+    ) -> Result<SystemEvent> {
+        self.publisher
+            .event_in(context, payload)
+            .map_err(|error| Error::internal("make an event", &error))
     }
 
     /// Publishes a fact that nobody can be told has failed: when the store does not take it (it is

@@ -7,6 +7,8 @@ use clinic::{
     ConsentAnswered, ConsentState, ConsentWithdrawn, Identity, Onboarding, PatientId,
     PatientOnboarding,
 };
+use events::Payload;
+use events::payloads::{ConsentNoted, ConsentWord, PatientViewed, PatientsSearched};
 use uuid::Uuid;
 use workflow::{EngineError, StartOptions};
 
@@ -49,20 +51,57 @@ impl Workstation {
         Ok(id)
     }
 
-    /// Patients whose name or number contains `search`, by family name.
+    /// Patients whose name or number contains `search`, by family name. That somebody looked stands
+    /// in the ledger; what for does not.
     ///
     /// # Errors
     /// The store.
     pub async fn patients(&self, search: &str) -> Result<Vec<PatientRecord>> {
-        self.room.records()?.patients(search).await
+        let found = self.room.records()?.patients(search).await?;
+        let shown = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        self.note_search(search, shown).await;
+        Ok(found)
     }
 
-    /// One patient.
+    /// One patient. That somebody looked stands in the ledger.
     ///
     /// # Errors
     /// No such patient, or the store.
     pub async fn patient(&self, id: PatientId) -> Result<PatientRecord> {
-        self.room.records()?.patient(id).await
+        let found = self.room.records()?.patient(id).await?;
+        let by = self.room.by_user_id();
+        if self.room.desk.looks_anew(by, id.0, self.room.clock.host()) {
+            let payload = PatientViewed {
+                patient_id: id.0,
+                by_user_id: by,
+            };
+            self.note_look(id.0, &payload).await;
+        }
+        Ok(found)
+    }
+
+    /// The same search by the same person is told once in a while.
+    pub(crate) async fn note_search(&self, search: &str, shown: u32) {
+        let by = self.room.by_user_id();
+        let what = crate::notary::id_of(Uuid::nil(), &search.trim().to_lowercase());
+        if self.room.desk.looks_anew(by, what, self.room.clock.host()) {
+            let payload = PatientsSearched {
+                shown,
+                by_user_id: by,
+            };
+            self.note_look(Uuid::now_v7(), &payload).await;
+        }
+    }
+
+    /// Nobody is kept from looking because the ledger does not take it at the moment.
+    async fn note_look<P: Payload>(&self, correlation: Uuid, payload: &P) {
+        let said = match self.room.notary() {
+            Ok(notary) => notary.say_or_keep(correlation, None, payload).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = said {
+            tracing::error!(%error, "a look at patients is not stored");
+        }
     }
 
     /// Notes a consent. One that is taken back ends the patient's running sessions' recording.
@@ -72,7 +111,19 @@ impl Workstation {
     pub async fn set_consent(&self, id: PatientId, state: ConsentState) -> Result<()> {
         let records = self.room.records()?;
         records.patient(id).await?;
-        records.set_consent(id, state).await?;
+        let by = self.room.by_user_id();
+        let payload = ConsentNoted {
+            patient_id: id.0,
+            state: match state {
+                ConsentState::Missing => ConsentWord::Missing,
+                ConsentState::Granted => ConsentWord::Granted,
+                ConsentState::Refused => ConsentWord::Refused,
+                ConsentState::Withdrawn => ConsentWord::Withdrawn,
+            },
+            by_user_id: by,
+        };
+        let event = self.event_of(id.0, &payload)?;
+        records.set_consent(id, state, by, event).await?;
         let workflows = self.room.workflows()?;
         match workflows
             .signal(&onboarding_id(id), &ConsentAnswered { state })

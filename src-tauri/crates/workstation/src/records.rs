@@ -4,7 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sessions::ExportKind;
 use clinic::{BirthDate, ConsentState, Identity, Outcome, PatientId, SessionId, Sex};
 use contract::{DeviceClass, Settings};
-use events::Timestamp;
+use events::{SystemEvent, Timestamp};
 use logstore::UnitOfWork;
 use recording::RecordingId;
 use serde::{Deserialize, Serialize};
@@ -66,9 +66,11 @@ pub struct SessionRecord {
     pub report: Option<Uuid>,
     /// Exported files.
     pub exports: Vec<String>,
+    /// Who began it.
+    pub by_user: Option<Uuid>,
 }
 
-/// What the row of a session has no column for; kept as a setting of its own.
+/// What the row of a session has no column for; kept in it as JSON.
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
     settings: Settings,
@@ -269,7 +271,14 @@ impl Records {
         self.commit(UnitOfWork::new().statement(statement)).await
     }
 
-    pub(crate) async fn set_consent(&self, id: PatientId, state: ConsentState) -> Result<()> {
+    /// Notes a consent, with the event that tells of it.
+    pub(crate) async fn set_consent(
+        &self,
+        id: PatientId,
+        state: ConsentState,
+        by: Option<Uuid>,
+        event: SystemEvent,
+    ) -> Result<()> {
         let row = ConsentRow {
             id: rows::ConsentId(Uuid::now_v7()),
             patient_id: rows::PatientId(id.0),
@@ -279,11 +288,11 @@ impl Records {
                 ConsentState::Refused => rows::ConsentState::Refused,
                 ConsentState::Withdrawn => rows::ConsentState::Withdrawn,
             },
-            by_user_id: None,
+            by_user_id: by.map(rows::UserId),
             at: self.now(),
         };
-        self.commit(UnitOfWork::new().statement(write::insert_consent(&row)))
-            .await
+        let unit = UnitOfWork::new().statement(write::insert_consent(&row));
+        self.commit(unit.event(event)).await
     }
 
     pub(crate) async fn add_session(&self, session: &SessionRecord) -> Result<()> {
@@ -307,9 +316,11 @@ impl Records {
             device_id: Some(session.device.clone()),
             training: !session.device_class.is_live(),
             start_now: session.start_now,
-            by_user_id: None,
+            by_user_id: session.by_user.map(rows::UserId),
             started_at,
             ended_at: None,
+            plan: Some(plan),
+            recorded_s: None,
         };
         let recording = RecordingRow {
             id: rows::RecordingId(session.recording.0),
@@ -321,12 +332,7 @@ impl Records {
         };
         let unit = UnitOfWork::new()
             .statement(write::insert_session(&row))
-            .statement(write::insert_recording(&recording))
-            .statement(write::set_setting(
-                &plan_name(session.id),
-                &plan,
-                started_at,
-            ));
+            .statement(write::insert_recording(&recording));
         self.commit(unit).await
     }
 
@@ -369,8 +375,8 @@ impl Records {
 
     async fn session_of(&self, row: SessionRow) -> Result<SessionRecord> {
         let id = SessionId(row.id.0);
-        let plan = self.store.setting(&plan_name(id)).await?;
-        let plan: Plan = plan
+        let plan: Plan = row
+            .plan
             .and_then(|plan| serde_json::from_value(plan).ok())
             .ok_or_else(|| {
                 Error::new(
@@ -410,6 +416,7 @@ impl Records {
             exports: of(DocumentKind::Export)
                 .map(|document| document.path.clone())
                 .collect(),
+            by_user: row.by_user_id.map(|id| id.0),
         })
     }
 
@@ -426,7 +433,13 @@ impl Records {
             .await
     }
 
-    pub(crate) async fn reassign(&self, id: SessionId, to: PatientId, reason: &str) -> Result<()> {
+    pub(crate) async fn reassign(
+        &self,
+        id: SessionId,
+        to: PatientId,
+        reason: &str,
+        by: Option<Uuid>,
+    ) -> Result<()> {
         let session = self.session(id).await?;
         let row = ReassignmentRow {
             session_id: rows::SessionId(id.0),
@@ -434,7 +447,7 @@ impl Records {
             from_patient_id: rows::PatientId(session.patient.0),
             to_patient_id: rows::PatientId(to.0),
             reason_code: reason.to_owned(),
-            by_user_id: None,
+            by_user_id: by.map(rows::UserId),
         };
         let mut unit = UnitOfWork::new();
         for statement in write::reassign_session(&row) {
@@ -446,27 +459,24 @@ impl Records {
     pub(crate) async fn keep_checks(&self, id: SessionId, checks: &Checks) -> Result<()> {
         let value = serde_json::to_value(checks)
             .map_err(|error| Error::internal("keep the device's checks", &error))?;
-        let statement = write::set_setting(&checks_name(id), &value, self.now());
+        let statement = write::set_session_checks(rows::SessionId(id.0), &value);
         self.commit(UnitOfWork::new().statement(statement)).await
     }
 
     /// Keeps how long a session recorded, so that lists need not open every recording.
     pub(crate) async fn keep_length(&self, id: SessionId, recorded_s: f64) -> Result<()> {
-        let statement = write::set_setting(&length_name(id), &recorded_s.into(), self.now());
+        let statement = write::set_session_length(rows::SessionId(id.0), recorded_s);
         self.commit(UnitOfWork::new().statement(statement)).await
     }
 
     /// How long a session recorded, gaps included, s; `None` while it has not ended.
     pub(crate) async fn length(&self, id: SessionId) -> Result<Option<f64>> {
-        Ok(self
-            .store
-            .setting(&length_name(id))
-            .await?
-            .and_then(|value| value.as_f64()))
+        let row = self.store.session(rows::SessionId(id.0)).await?;
+        Ok(row.and_then(|row| row.recorded_s))
     }
 
     pub(crate) async fn checks(&self, id: SessionId) -> Result<Checks> {
-        let value = self.store.setting(&checks_name(id)).await?;
+        let value = self.store.session_checks(rows::SessionId(id.0)).await?;
         Ok(value
             .and_then(|value| serde_json::from_value(value).ok())
             .unwrap_or_default())
@@ -476,6 +486,7 @@ impl Records {
         &self,
         session: &SessionRecord,
         document: NewDocument,
+        by: Option<Uuid>,
     ) -> Result<()> {
         let known = self
             .store
@@ -493,7 +504,7 @@ impl Records {
             identified: document.identified,
             path: document.path,
             sha256: document.sha256,
-            by_user_id: None,
+            by_user_id: by.map(rows::UserId),
             created_at: self.now(),
         };
         self.commit(UnitOfWork::new().statement(write::insert_document(&row)))
@@ -505,16 +516,4 @@ impl Records {
         self.store.checkpoint().await?;
         Ok(())
     }
-}
-
-fn plan_name(id: SessionId) -> String {
-    format!("session.{id}.plan")
-}
-
-fn length_name(id: SessionId) -> String {
-    format!("session.{id}.recorded_s")
-}
-
-fn checks_name(id: SessionId) -> String {
-    format!("session.{id}.checks")
 }

@@ -156,6 +156,7 @@ impl Workstation {
             outcome: None,
             report: None,
             exports: Vec::new(),
+            by_user: self.room.by_user_id(),
         };
         self.room.records()?.add_session(&record).await?;
         let payload = SessionStarted {
@@ -164,7 +165,7 @@ impl Workstation {
             protocol: record.protocol.clone(),
             training: patient.training,
             start_now: record.start_now,
-            by_user_id: None,
+            by_user_id: record.by_user,
         };
         self.room
             .notary()?
@@ -329,13 +330,14 @@ impl Workstation {
             ));
         }
         let from = session.patient;
-        records.reassign(id, to, reason).await?;
+        let by = self.room.by_user_id();
+        records.reassign(id, to, reason, by).await?;
         let payload = SessionReassigned {
             session_id: id.0,
             from_patient_id: from.0,
             to_patient_id: to.0,
             reason_code: "by_person".to_owned(),
-            by_user_id: None,
+            by_user_id: by,
         };
         self.room.notary()?.say_of(id.0, &payload).await
     }
@@ -405,7 +407,7 @@ impl Workstation {
                 source,
                 stopped: vec!["stimulus".to_owned(), "test_current".to_owned()],
                 latency_us: report.took_us,
-                by_user_id: None,
+                by_user_id: self.room.by_user_id(),
             };
             self.room.say(session, &payload).await;
             if let Err(error) = self.signal(session, &EmergencyStopped {}).await {

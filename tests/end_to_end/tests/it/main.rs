@@ -2,6 +2,7 @@
 
 mod clients;
 mod evidence;
+mod people;
 mod playback;
 mod rules;
 mod simulated_session;

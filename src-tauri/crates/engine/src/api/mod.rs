@@ -1,5 +1,6 @@
 //! The calls, one module a subject: wire types in, the façade, wire types out.
 
+mod auth;
 mod device;
 mod evidence;
 mod patient;
@@ -17,17 +18,15 @@ use workstation::{Error, ErrorKind};
 
 /// Every route of the socket.
 pub(crate) fn router(shared: Shared) -> Router {
-    let calls = Calls::new();
-    let calls = patient::add(calls);
-    let calls = session::add(calls);
-    let calls = device::add(calls);
-    let calls = recording::add(calls);
-    let calls = evidence::add(calls);
-    let calls = system::add(calls);
+    let calls = calls();
     let life = shared.life.clone();
     calls
         .into_router()
         .route(&crate::rpc::path("feed"), post(crate::feed::feed))
+        .route_layer(axum::middleware::from_fn_with_state(
+            shared.clone(),
+            crate::access::check,
+        ))
         .layer(axum::middleware::from_fn(
             move |request, next: axum::middleware::Next| {
                 life.touch();
@@ -35,6 +34,17 @@ pub(crate) fn router(shared: Shared) -> Router {
             },
         ))
         .with_state(shared)
+}
+
+fn calls() -> Calls<Shared> {
+    let calls = Calls::new();
+    let calls = auth::add(calls);
+    let calls = patient::add(calls);
+    let calls = session::add(calls);
+    let calls = device::add(calls);
+    let calls = recording::add(calls);
+    let calls = evidence::add(calls);
+    system::add(calls)
 }
 
 /// The wire's code of a façade's error.
@@ -46,6 +56,7 @@ pub(crate) const fn code(kind: ErrorKind) -> ErrorCode {
         ErrorKind::Refused => ErrorCode::Refused,
         ErrorKind::Device => ErrorCode::Device,
         ErrorKind::Store => ErrorCode::Store,
+        ErrorKind::NotAllowed => ErrorCode::NotAllowed,
         ErrorKind::DiskFull => ErrorCode::DiskFull,
         ErrorKind::Integrity => ErrorCode::Integrity,
         ErrorKind::Internal => ErrorCode::Internal,
@@ -73,5 +84,20 @@ pub(crate) fn word<T: serde::Serialize>(value: &T) -> String {
         Ok(serde_json::Value::String(text)) => text,
         Ok(other) => other.to_string(),
         Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_call_says_who_may_make_it() {
+        let mut served = super::calls().names();
+        served.extend(["feed", "page"]);
+        for name in served {
+            assert!(
+                crate::access::is_listed(name),
+                "'{name}' stands in no row of the table of access"
+            );
+        }
     }
 }

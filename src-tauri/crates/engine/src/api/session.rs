@@ -60,9 +60,12 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 .as_deref()
                 .map(|text| id("session", text))
                 .transpose()?;
-            let report = shared
-                .workstation
-                .emergency_stop(only, StopSource::CommandLine);
+            // A window sends its person's token, or the empty one while nobody is signed in.
+            let source = match shared.token {
+                Some(_) => StopSource::Window,
+                None => StopSource::CommandLine,
+            };
+            let report = shared.workstation.emergency_stop(only, source);
             Ok(EmergencyStopReply {
                 devices: u32::try_from(report.sessions.len()).unwrap_or(u32::MAX),
                 failed: report.failed,

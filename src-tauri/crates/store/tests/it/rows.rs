@@ -33,7 +33,7 @@ pub(crate) fn patient(number: u128, training: bool) -> PatientRow {
     }
 }
 
-fn session(number: u128, patient: PatientId) -> SessionRow {
+pub(crate) fn session(number: u128, patient: PatientId) -> SessionRow {
     SessionRow {
         id: SessionId(Uuid::from_u128(number)),
         patient_id: patient,
@@ -46,6 +46,8 @@ fn session(number: u128, patient: PatientId) -> SessionRow {
         by_user_id: None,
         started_at: at(10),
         ended_at: None,
+        plan: None,
+        recorded_s: None,
     }
 }
 
