@@ -17,6 +17,11 @@ fn main() -> Result<()> {
     bindgen
         .web(true)?
         .typescript(false)
+        // The module finds its bytes beside itself.
+        .omit_default_module_path(false)
+        // A third of the size, and of use to nobody: a panic reports its place in the source.
+        .remove_name_section(true)
+        .remove_producers_section(true)
         .input_path(&module)
         .out_name(&name.to_string_lossy());
     bindgen
