@@ -9,7 +9,7 @@ use crate::{EventType, Payload};
 
 /// Declares payload structs with their event types, and the list of all of them.
 macro_rules! payloads {
-    ($( $(#[$doc:meta])* $event_type:literal => $name:ident { $( $(#[$field_doc:meta])* $field:ident: $kind:ty, )* } )*) => {
+    ($( $(#[$doc:meta])* $event_type:literal $(v $version:literal)? => $name:ident { $( $(#[$field_doc:meta])* $field:ident: $kind:ty, )* } )*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, JsonSchema)]
@@ -17,6 +17,7 @@ macro_rules! payloads {
 
             impl Payload for $name {
                 const EVENT_TYPE: EventType = EventType::new($event_type);
+                $(const SCHEMA_VERSION: u32 = $version;)?
             }
         )*
 
@@ -98,6 +99,8 @@ words! {
         Gap,
         /// Nothing arrives.
         NoData,
+        /// Larger than any signal of its kind.
+        Excessive,
     }
 
     /// How much something matters.
@@ -416,7 +419,7 @@ payloads! {
     }
 
     /// A signal became unfit, or fit again.
-    "signal.quality_alert" => SignalQualityAlert {
+    "signal.quality_alert" v 2 => SignalQualityAlert {
         /// The session, if there is one.
         session_id: Option<Uuid>,
         /// The recording, if there is one.

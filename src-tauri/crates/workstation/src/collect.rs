@@ -4,8 +4,9 @@ use crate::disk::DiskWatch;
 use crate::engine_room::Room;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{COLLECT_BEAT, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
-use crate::live::Live;
+use crate::live::{Ends, Live};
 use crate::notary::public_device_id;
+use crate::quality::{self, QualityBoard};
 use crate::recorder::{JournalRecorder, RecorderView, Replayed, program_mark};
 use crate::records::SessionRecord;
 use acquisition::{
@@ -195,9 +196,14 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     let (marks, marked) = crossbeam_channel::bounded(MARK_QUEUE);
     let (closed, segments) = crossbeam_channel::bounded(SEGMENT_QUEUE);
     let journal = JournalRecorder::new(recorder, marked, closed, view.clone(), anchor, replayed);
+    let board = Arc::new(QualityBoard::new(&description, anchor.host));
     let consumers = Consumers {
         recorder: Some(Box::new(journal)),
-        analyser: None,
+        analyser: Some(quality::analyser(
+            &description,
+            board.clone(),
+            room.clock.clone(),
+        )),
     };
     let handle = Acquisition::start(device, consumers, room.clock.clone(), config)
         .map_err(|error| Error::internal("start recording", &error))?;
@@ -206,9 +212,12 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
         resuming,
         session.recording,
         anchor,
-        view,
         before,
-        marks,
+        Ends {
+            view,
+            marks,
+            quality: board,
+        },
         handle,
     ));
     room.live.enter(session.id, live.clone());
@@ -291,10 +300,12 @@ async fn watch(
         let recorded_ns = live.recorded_ns();
         ctx.heartbeat(&recorded_ns);
         pass_on(room, session, live, segments, events).await;
+        crate::watching::quality(room, session, live).await;
         let bytes = || folder_bytes(&folder(room, live.recording));
         let (now, recorded_s) = (room.clock.host(), recorded_ns as f64 / 1e9);
         if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, bytes) {
             room.say(session.id, &low).await;
+            crate::watching::disk_low(room, live, &low);
         }
         if ctx.is_cancelled() {
             return Watched::GaveWay;

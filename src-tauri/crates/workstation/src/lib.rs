@@ -7,6 +7,7 @@
 //! transaction; the workflow engine keeps its history in the same store.
 
 mod activities;
+mod alerts;
 mod collect;
 mod config;
 mod desk;
@@ -26,6 +27,7 @@ mod notary;
 mod patients;
 mod people;
 mod prepare;
+mod quality;
 mod recorder;
 mod records;
 mod report_content;
@@ -34,6 +36,7 @@ mod sessions;
 mod times;
 mod watching;
 
+pub use alerts::Alert;
 pub use config::Config;
 pub use desk::{Person, PersonRole};
 pub use devices::{Discovery, Probe};
@@ -45,6 +48,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use evidence::{LedgerCheck, RecordingCheck, WorkflowHistory};
 pub use facade::Workstation;
 pub use people::{SignInState, SignedIn, UserRecord};
+pub use quality::{ChannelQuality, Grade};
 pub use records::{CalibratedChannel, Checks, PatientRecord, SessionRecord};
 pub use sessions::{
     ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,

@@ -1,5 +1,6 @@
 //! Limits and defaults of the composition, with their units and reasons.
 
+use events::payloads::QualityIssue;
 use std::time::Duration;
 
 /// Marks of people that wait for the recorder. Nobody types a hundred in a tenth of a second.
@@ -101,3 +102,79 @@ pub const MAX_USER_NAME_CHARS: usize = 100;
 /// The window locks itself after so long without a key or movement, s: 15 minutes, the longest that
 /// NIST SP 800-63B section 7.2 allows where a password alone lets in again.
 pub const LOCK_AFTER_S: u32 = 900;
+
+/// Alerts that a session keeps, the latest; what is over is forgotten first.
+pub const ALERTS_KEPT: usize = 100;
+
+/// Mains frequency against which hum is judged, Hz: the report's default.
+pub const MAINS_HZ: f64 = 50.0;
+
+/// A stream of which nothing has arrived for this long is shown as stale: when acquisition
+/// announces 'no data'.
+pub const STALE_AFTER: Duration = acquisition::limits::SILENCE;
+
+/// When an issue of a channel is told and when it is over, in seconds judged one by one.
+#[derive(Debug, Clone, Copy)]
+pub struct QualityRule {
+    /// Which issue.
+    pub issue: QualityIssue,
+    /// Told when found in this many …
+    pub found_s: u32,
+    /// … of the last so many seconds, at most 31.
+    pub of_s: u32,
+    /// Over when found in none of the last so many seconds, at most 31.
+    pub clear_s: u32,
+}
+
+/// The rules. A pulled electrode shows as a flat or railed line, as hum, or as something larger
+/// than any EEG, and must be told within 5 s: up to 1 s until the next whole second begins, 3 s
+/// found, and what it takes to tell. Muscle and pops come and go with chewing and movement, so
+/// that only what lasts or keeps coming back calls for someone. All are over after 5 s without:
+/// shorter, and a loose lead would call at every touch.
+pub const QUALITY_RULES: [QualityRule; 6] = [
+    QualityRule {
+        issue: QualityIssue::Flat,
+        found_s: 2,
+        of_s: 2,
+        clear_s: 5,
+    },
+    QualityRule {
+        issue: QualityIssue::Railed,
+        found_s: 2,
+        of_s: 2,
+        clear_s: 5,
+    },
+    QualityRule {
+        issue: QualityIssue::Mains,
+        found_s: 3,
+        of_s: 3,
+        clear_s: 5,
+    },
+    QualityRule {
+        issue: QualityIssue::Excessive,
+        found_s: 3,
+        of_s: 3,
+        clear_s: 5,
+    },
+    QualityRule {
+        issue: QualityIssue::ElectrodePop,
+        found_s: 3,
+        of_s: 10,
+        clear_s: 10,
+    },
+    QualityRule {
+        issue: QualityIssue::Muscle,
+        found_s: 10,
+        of_s: 10,
+        clear_s: 10,
+    },
+];
+const _: () = {
+    let mut at = 0;
+    while at < QUALITY_RULES.len() {
+        let rule = &QUALITY_RULES[at];
+        // A bit a second; the word has 32.
+        assert!(rule.of_s < 32 && rule.clear_s < 32 && rule.found_s <= rule.of_s);
+        at += 1;
+    }
+};

@@ -1,7 +1,9 @@
 //! Sessions that are recording now: what other threads may ask of them.
 
+use crate::alerts::AlertBook;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DEVICE_WARNINGS;
+use crate::quality::{Held, QualityBoard};
 use crate::recorder::{PersonMark, RecorderView};
 use acquisition::{AcquisitionHandle, AcquisitionStats, BlockFeed, Mark};
 use clinic::SessionId;
@@ -29,6 +31,18 @@ pub(crate) struct Live {
     pub(crate) resumed: bool,
     stopped: AtomicBool,
     warnings: Mutex<Vec<String>>,
+    pub(crate) quality: Arc<QualityBoard>,
+    pub(crate) alerts: AlertBook,
+    /// Issues of channels that were told and still hold.
+    told: Mutex<Vec<Held>>,
+}
+
+/// Both ends of what a recording's threads share with others.
+#[derive(Debug)]
+pub(crate) struct Ends {
+    pub(crate) view: Arc<RecorderView>,
+    pub(crate) marks: Sender<PersonMark>,
+    pub(crate) quality: Arc<QualityBoard>,
 }
 
 impl Live {
@@ -36,22 +50,24 @@ impl Live {
         resumed: bool,
         recording: RecordingId,
         anchor: ClockAnchor,
-        view: Arc<RecorderView>,
         before: Vec<u64>,
-        marks: Sender<PersonMark>,
+        ends: Ends,
         handle: AcquisitionHandle,
     ) -> Self {
         Self {
             recording,
             device: handle.description().clone(),
             anchor,
-            view,
+            view: ends.view,
             before,
-            marks,
+            marks: ends.marks,
             handle: Mutex::new(Some(handle)),
             resumed,
             stopped: AtomicBool::new(false),
             warnings: Mutex::default(),
+            quality: ends.quality,
+            alerts: AlertBook::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -70,6 +86,27 @@ impl Live {
             warnings.remove(0);
         }
         warnings.push(text);
+    }
+
+    /// What began to hold and what is over since this was last asked, `true` for what began.
+    pub(crate) fn changes_of_quality(&self) -> Vec<(bool, Held)> {
+        let held = self.quality.held();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = |held: &Held| (held.stream, held.channel, held.issue);
+        let among = |all: &[Held], one: &Held| all.iter().any(|other| key(other) == key(one));
+        let mut changes = Vec::new();
+        changes.extend(
+            told.iter()
+                .filter(|old| !among(&held, old))
+                .map(|old| (false, old.clone())),
+        );
+        changes.extend(
+            held.iter()
+                .filter(|new| !among(&told, new))
+                .map(|new| (true, new.clone())),
+        );
+        *told = held;
+        changes
     }
 
     /// What the device wanted a person to read.

@@ -1,10 +1,12 @@
 //! Sessions: starting, watching, marking, stopping, correcting.
 
+use crate::alerts::Alert;
 use crate::collect::folder_bytes;
 use crate::emergency::EmergencyReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facade::Workstation;
 use crate::limits::{MAX_ANNOTATION_CHARS, MAX_REASON_CHARS, PROGRESS_WAIT, STATUS_GAPS};
+use crate::quality::ChannelQuality;
 use crate::recorder::program_mark;
 use crate::records::{PatientRecord, SessionRecord};
 use acquisition::Mark;
@@ -113,6 +115,10 @@ pub struct SessionStatus {
     pub disk_hours_left: Option<f64>,
     /// Up to when everything is safe on the disk, while it records.
     pub stored_until: Option<UtcNanos>,
+    /// Quality of each channel over the last second judged, while it records.
+    pub quality: Vec<ChannelQuality>,
+    /// Alerts, newest first, while it records.
+    pub alerts: Vec<Alert>,
 }
 
 impl Workstation {
@@ -478,6 +484,8 @@ impl Workstation {
                 .map(|id| crate::documents::report_file(&self.room, id)),
             disk_hours_left: None,
             stored_until: None,
+            quality: Vec::new(),
+            alerts: Vec::new(),
             record,
         };
         match self.room.live.get(status.record.id) {
@@ -507,6 +515,8 @@ impl Workstation {
                 }
                 status.gaps = live.gaps();
                 status.stored_until = live.stored_until();
+                status.quality = live.quality.channels(self.room.clock.host());
+                status.alerts = live.alerts.newest_first();
                 let bytes = folder_bytes(&folder) as f64;
                 if let Ok(free) = crate::disk::free_bytes(&self.room.config.data_dir)
                     && status.recorded_s > 5.0

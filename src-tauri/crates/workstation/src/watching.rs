@@ -1,5 +1,6 @@
 //! What acquisition tells, as events and marks in the record.
 
+use crate::alerts::Alert;
 use crate::engine_room::Room;
 use crate::live::Live;
 use crate::notary::public_device_id;
@@ -36,9 +37,13 @@ pub(crate) async fn pass_on(
                 simulated: !live.device.class.is_live(),
                 session_id: Some(of.0),
             };
+            live.alerts.settle(None, "device_disconnected");
             room.say(of, &payload).await;
         }
         AcquisitionEvent::Disconnected { .. } => {
+            let text = "The device is disconnected: check cable, power and distance. \
+                        It is tried again until it answers.";
+            call(room, live, "device_disconnected", Severity::Critical, text);
             mark(
                 room,
                 live,
@@ -66,16 +71,23 @@ pub(crate) async fn pass_on(
             }
         }
         AcquisitionEvent::NoData { stream } => {
+            let name = stream_name(live, stream);
+            let text = format!("Nothing arrives on '{name}': check the device and its distance.");
+            let now = live.utc_at(room.clock.host());
+            let alert = Alert::new(now, "no_data", Severity::Critical, text);
+            live.alerts.raise(alert.of(&name));
             room.say(
                 of,
-                &alert(live, session, stream, QualityIssue::NoData, true),
+                &no_data(live, session, stream, QualityIssue::NoData, true),
             )
             .await;
         }
         AcquisitionEvent::DataBack { stream } => {
+            live.alerts
+                .settle(Some(&stream_name(live, stream)), "no_data");
             room.say(
                 of,
-                &alert(live, session, stream, QualityIssue::NoData, false),
+                &no_data(live, session, stream, QualityIssue::NoData, false),
             )
             .await;
         }
@@ -84,6 +96,13 @@ pub(crate) async fn pass_on(
         }
         AcquisitionEvent::RecorderFailed { kind, message } => {
             tracing::error!(session = %of, ?kind, message, "the recorder cannot write");
+            let text = match kind {
+                RecorderFailureKind::DiskFull => {
+                    "The disk is full and nothing is recorded: free space now."
+                }
+                _ => "The recorder cannot write: nothing is recorded until it can.",
+            };
+            call(room, live, "recorder_failed", Severity::Critical, text);
             if kind == RecorderFailureKind::DiskFull {
                 let payload = DiskSpaceLow {
                     severity: Severity::Critical,
@@ -100,6 +119,8 @@ pub(crate) async fn pass_on(
                 "clock_stepped",
                 "The computer's clock was set; sample times go on.",
             );
+            let text = "The computer's clock was set; sample times go on as before.";
+            told(room, live, "clock_stepped", Severity::Info, text);
             room.say(
                 of,
                 &ClockStepped {
@@ -115,19 +136,77 @@ pub(crate) async fn pass_on(
         }
         AcquisitionEvent::RecorderFull { stream, dropped } => {
             tracing::error!(session = %of, stream = stream.0, dropped, "samples are lost");
+            let text =
+                "The disk is too slow and samples are lost: stop other work on this computer.";
+            told(room, live, "samples_lost", Severity::Critical, text);
         }
         AcquisitionEvent::AnalysisRestarted { count } => {
             tracing::warn!(session = %of, count, "analysis was started anew");
+        }
+        AcquisitionEvent::RecorderRecovered => {
+            live.alerts.settle(None, "recorder_failed");
+            tracing::info!(session = %of, "the recorder writes again");
+        }
+        AcquisitionEvent::Suspended { for_ns } => {
+            tracing::warn!(session = %of, for_ns, "the computer slept");
+            let text = "The computer slept; what came meanwhile is missing.";
+            told(room, live, "suspended", Severity::Critical, text);
         }
         AcquisitionEvent::Paused
         | AcquisitionEvent::Unpaused
         | AcquisitionEvent::Stale { .. }
         | AcquisitionEvent::Battery(_)
         | AcquisitionEvent::Garbage { .. }
-        | AcquisitionEvent::RecorderRecovered
-        | AcquisitionEvent::Suspended { .. }
         | AcquisitionEvent::Ended(_) => tracing::info!(session = %of, ?event, "acquisition"),
     }
+}
+
+/// Tells what became of the channels' quality since it was last looked at.
+pub(crate) async fn quality(room: &Room, session: &SessionRecord, live: &Live) {
+    for (began, held) in live.changes_of_quality() {
+        if began {
+            let now = live.utc_at(room.clock.host());
+            live.alerts.raise(crate::quality::alert(&held, now));
+        } else {
+            let issue = crate::quality::word(held.issue);
+            live.alerts.settle(Some(&held.label), issue);
+        }
+        let payload = SignalQualityAlert {
+            session_id: Some(session.id.0),
+            recording_id: Some(live.recording.0),
+            stream: stream_name(live, held.stream),
+            channel: Some(held.label.clone()),
+            issue: held.issue,
+            severity: if began {
+                crate::quality::severity(held.issue)
+            } else {
+                Severity::Info
+            },
+            active: began,
+            value: held.value,
+        };
+        room.say(session.id, &payload).await;
+    }
+}
+
+/// The disk runs low: an alert beside the event.
+pub(crate) fn disk_low(room: &Room, live: &Live, low: &DiskSpaceLow) {
+    let hours = low.hours_left.unwrap_or(0.0);
+    let text = format!("The disk lasts for {hours:.1} h at this rate: free space.");
+    call(room, live, "disk_low", low.severity, &text);
+}
+
+/// Calls for someone about the whole session.
+fn call(room: &Room, live: &Live, issue: &'static str, severity: Severity, text: &str) {
+    let now = live.utc_at(room.clock.host());
+    live.alerts.raise(Alert::new(now, issue, severity, text));
+}
+
+/// Tells of something that was over at once.
+fn told(room: &Room, live: &Live, issue: &'static str, severity: Severity, text: &str) {
+    let now = live.utc_at(room.clock.host());
+    let alert = Alert::new(now, issue, severity, text);
+    live.alerts.raise(alert.over());
 }
 
 fn mark(room: &Room, live: &Live, code: &str, text: &str) {
@@ -142,7 +221,7 @@ fn stream_name(live: &Live, stream: StreamIndex) -> String {
     found.map_or_else(|| stream.0.to_string(), |stream| stream.name.clone())
 }
 
-fn alert(
+fn no_data(
     live: &Live,
     session: &SessionRecord,
     stream: StreamIndex,

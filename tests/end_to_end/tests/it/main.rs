@@ -4,5 +4,6 @@ mod clients;
 mod evidence;
 mod people;
 mod playback;
+mod quality;
 mod rules;
 mod simulated_session;

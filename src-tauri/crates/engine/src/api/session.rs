@@ -5,15 +5,15 @@ use super::{id, wire, word};
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use ui_types::{
-    ApiError, EmergencyStop, EmergencyStopReply, ErrorCode, ExportFormat, Nothing, PatientChoice,
-    SessionAnnotate, SessionAnnotateReply, SessionList, SessionListReply, SessionReassign,
-    SessionResume, SessionShow, SessionStart, SessionStartReply, SessionState, SessionStop,
-    SessionView, StepState, StepView, StreamProgress,
+    AlertView, ApiError, ChannelQuality, EmergencyStop, EmergencyStopReply, ErrorCode,
+    ExportFormat, Nothing, PatientChoice, SessionAnnotate, SessionAnnotateReply, SessionList,
+    SessionListReply, SessionReassign, SessionResume, SessionShow, SessionStart, SessionStartReply,
+    SessionState, SessionStop, SessionView, StepState, StepView, StreamProgress,
 };
 use workstation::rooms::clinic;
 use workstation::rooms::events::payloads::StopSource;
 use workstation::rooms::signal::UtcNanos;
-use workstation::{ExportKind, NewSession, SessionStatus, rfc3339};
+use workstation::{ExportKind, Grade, NewSession, SessionStatus, rfc3339};
 
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
@@ -173,12 +173,38 @@ fn view(status: SessionStatus) -> SessionView {
         exports: record.exports,
         disk_hours_left: status.disk_hours_left,
         stored_until: status.stored_until.map(|time| rfc3339(time, record.zone)),
-        quality: Vec::new(),
+        quality: status.quality.into_iter().map(quality).collect(),
         impedances: Vec::new(),
-        alerts: Vec::new(),
+        alerts: status
+            .alerts
+            .into_iter()
+            .map(|alert| AlertView {
+                at: rfc3339(alert.at, record.zone),
+                channel: alert.channel,
+                issue: alert.issue.to_owned(),
+                severity: word(&alert.severity),
+                text: alert.text,
+                active: alert.active,
+            })
+            .collect(),
         paused: None,
         calibration: String::new(),
         signed: false,
+    }
+}
+
+fn quality(channel: workstation::ChannelQuality) -> ChannelQuality {
+    ChannelQuality {
+        stream: channel.stream.0,
+        label: channel.label,
+        grade: match channel.grade {
+            Grade::Good => "good",
+            Grade::Poor => "poor",
+            Grade::Unusable => "unusable",
+            Grade::Stale => "stale",
+        }
+        .to_owned(),
+        findings: channel.findings.iter().map(word).collect(),
     }
 }
 
