@@ -65,6 +65,17 @@ pub(crate) const PAGES: usize = 400;
 /// Pixels across a page.
 pub(crate) const PAGE_COLUMNS: usize = 1_900;
 
+/// The session whose feed is measured over the socket: seconds (it is stopped before), channels, Hz.
+pub(crate) const FEED_OF: (u64, usize, u32) = (120, 64, 1_000);
+/// How long its feed is read, and how often the montage is switched.
+pub(crate) const FEED_S: Duration = Duration::from_secs(22);
+/// See [`FEED_S`].
+pub(crate) const SWITCHES: usize = 12;
+/// The recording whose pages are read over the socket: seconds, channels, Hz.
+pub(crate) const PAGED: (u64, usize, u32) = (86_400, 32, 256);
+/// Pages read.
+pub(crate) const SOCKET_PAGES: usize = 160;
+
 /// The exported recording: seconds, channels, Hz (29 million samples).
 pub(crate) const EXPORTED: (usize, usize, usize) = (3_600, 32, 256);
 /// Exports timed; the best counts.

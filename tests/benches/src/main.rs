@@ -20,6 +20,7 @@ mod measure;
 mod memory;
 mod paging;
 mod rig;
+mod socket;
 mod spectra;
 mod steps;
 mod synthetic;
@@ -50,7 +51,7 @@ struct Group {
 }
 
 /// What a person waits for first, the long ones last.
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 12] = [
     Group {
         name: "load",
         rows: &load::ROWS,
@@ -85,6 +86,11 @@ const GROUPS: [Group; 11] = [
         name: "paging",
         rows: &paging::ROWS,
         run: paging::run,
+    },
+    Group {
+        name: "socket",
+        rows: &socket::ROWS,
+        run: socket::run,
     },
     Group {
         name: "export",

@@ -126,6 +126,32 @@ impl Acquisition {
         clock: Arc<dyn Clock>,
         config: AcquisitionConfig,
     ) -> Result<AcquisitionHandle, AcquisitionError> {
+        Self::start_with(device, consumers, clock, config, None)
+    }
+
+    /// As [`Self::start`], with a display queue of `capacity` items that misses no block.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_watched(
+        device: Box<dyn Device>,
+        consumers: Consumers,
+        clock: Arc<dyn Clock>,
+        config: AcquisitionConfig,
+        capacity: usize,
+    ) -> Result<(AcquisitionHandle, BlockFeed), AcquisitionError> {
+        let (send, receive) = feed(capacity);
+        let handle = Self::start_with(device, consumers, clock, config, Some(send))?;
+        Ok((handle, receive))
+    }
+
+    fn start_with(
+        device: Box<dyn Device>,
+        consumers: Consumers,
+        clock: Arc<dyn Clock>,
+        config: AcquisitionConfig,
+        watcher: Option<FeedSender>,
+    ) -> Result<AcquisitionHandle, AcquisitionError> {
         let description = device.description().clone();
         let shared = Arc::new(Shared::new(description.streams.len()));
         let queue = Arc::new(Latest::new(EVENT_QUEUE));
@@ -168,6 +194,7 @@ impl Acquisition {
             port,
             (events.clone(), Arc::clone(&shared)),
         );
+        reader.feeds.extend(watcher);
         let analysis = match consumers.analyser {
             Some(factory) => {
                 let (send, receive) = feed(FEED_QUEUE);

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Recordings.
     #[command(subcommand)]
     Recording(RecordingCommand),
+    /// Annotations of a recording, under way or ended.
+    #[command(subcommand)]
+    Annotation(AnnotationCommand),
     /// Export a recording, de-identified unless asked otherwise.
     Export(ExportArguments),
     /// Make a session's report, or write it out as PDF or HTML.
@@ -276,6 +279,50 @@ pub(crate) enum RecordingCommand {
         /// Id of the recording or of its session.
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AnnotationCommand {
+    /// List those that stand.
+    List {
+        /// Id of the recording or of its session.
+        id: String,
+    },
+    /// Add one.
+    Add {
+        /// Id of the recording or of its session.
+        id: String,
+        /// When, ns since 1970 UTC.
+        #[arg(long, value_name = "NS", allow_negative_numbers = true)]
+        onset_utc_ns: i64,
+        #[command(flatten)]
+        what: AnnotationArguments,
+    },
+    /// Put another in the place of one, which stays in the record. Without text and code: withdraw it.
+    Supersede {
+        /// Id of the recording or of its session.
+        id: String,
+        /// The one to supersede, as the list numbers it.
+        annotation: u64,
+        /// When, ns since 1970 UTC; as the old one when absent.
+        #[arg(long, value_name = "NS", allow_negative_numbers = true)]
+        onset_utc_ns: Option<i64>,
+        #[command(flatten)]
+        what: AnnotationArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AnnotationArguments {
+    /// Description.
+    #[arg(long, default_value = "")]
+    pub(crate) text: String,
+    /// Code from the protocol.
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// How long, s.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) duration_s: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

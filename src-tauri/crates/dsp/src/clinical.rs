@@ -86,6 +86,17 @@ impl FilterSettings {
         self.lff_hz.map(|hz| 1.0 / (std::f64::consts::TAU * hz))
     }
 
+    /// The longest time constant of the poles in use, s; 0 when all is off. A two-pole Butterworth
+    /// falls off with √2 of its corner's, a notch with that of half its bandwidth.
+    #[must_use]
+    pub fn longest_time_constant_s(&self) -> f64 {
+        let of = |hz: f64| 1.0 / (std::f64::consts::TAU * hz);
+        let lff = self.lff_hz.map_or(0.0, of);
+        let hff = self.hff_hz.map_or(0.0, of) * std::f64::consts::SQRT_2;
+        let notch = (self.notch_hz).map_or(0.0, |hz| of(hz / (2.0 * NOTCH_QUALITY)));
+        lff.max(hff).max(notch)
+    }
+
     /// The causal filter at `rate_hz`. An HFF or notch at or above half the rate has nothing to
     /// act on and is left out; [`Self::notes`] says so.
     ///

@@ -58,6 +58,27 @@ impl DerivationMatrix {
         }
     }
 
+    /// Every channel by itself: voltages in µV, others in their own unit, texts NaN.
+    #[must_use]
+    pub fn as_recorded(channels: &[Channel]) -> Self {
+        let row = |channel| Row {
+            blank: false,
+            terms: vec![(channel, 1.0)],
+        };
+        let scale = |channel: &Channel| {
+            let factor = channel.unit.microvolts().unwrap_or(1.0);
+            Some(Scale {
+                gain: channel.scale.gain * factor,
+                offset: channel.scale.offset * factor,
+            })
+        };
+        Self {
+            rows: (0..channels.len()).map(row).collect(),
+            scales: channels.iter().map(scale).collect(),
+            scaled: Vec::new(),
+        }
+    }
+
     /// Derivations (rows of the output).
     #[must_use]
     pub fn len(&self) -> usize {
@@ -76,9 +97,21 @@ impl DerivationMatrix {
     /// # Errors
     /// [`DspError::Shape`] when the block has other channels than the matrix was made for.
     pub fn apply(&mut self, block: &SampleBlock, out: &mut Vec<f64>) -> Result<(), DspError> {
-        let len = block.len;
-        check_shape(self.scales.len(), len, block.samples.len())?;
-        self.scale(&block.samples, len);
+        self.apply_samples(&block.samples, block.len, out)
+    }
+
+    /// [`Self::apply`] to samples alone: channels × `len`, row-major.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_samples(
+        &mut self,
+        samples: &Samples,
+        len: usize,
+        out: &mut Vec<f64>,
+    ) -> Result<(), DspError> {
+        check_shape(self.scales.len(), len, samples.len())?;
+        self.scale(samples, len);
         out.clear();
         out.resize(self.rows.len() * len, 0.0);
         if len == 0 {

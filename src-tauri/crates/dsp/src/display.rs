@@ -1,6 +1,7 @@
 //! The page's causal filter over derivations of several kinds, live and in review alike.
 
 use crate::error::check_shape;
+use crate::limits::{LEAST_WARM_UP_S, WARM_UP_TIME_CONSTANTS};
 use crate::{DspError, FilterSettings, SosFilter};
 use signal::ChannelKind;
 
@@ -41,10 +42,9 @@ impl DisplayFilter {
                 .filter(|row| kinds[*row] == *kind)
                 .collect();
             filters.push(SosFilter::on_rows(sos, rows));
-            // After ten time constants 0.005 % of a step is left.
             warm_up_s = warm_up_s
-                .max(10.0 * chosen.time_constant_s().unwrap_or(0.0))
-                .max(1.0);
+                .max(WARM_UP_TIME_CONSTANTS * chosen.longest_time_constant_s())
+                .max(LEAST_WARM_UP_S);
         }
         Ok(Self {
             filters,
@@ -54,7 +54,7 @@ impl DisplayFilter {
         })
     }
 
-    /// History that [`Self::warm_up`] makes use of, s: ten times the longest time constant.
+    /// History that [`Self::warm_up`] makes use of, s: twenty times the longest time constant.
     #[must_use]
     pub const fn warm_up_s(&self) -> f64 {
         self.warm_up_s

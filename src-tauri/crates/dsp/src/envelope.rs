@@ -36,22 +36,31 @@ impl EnvelopeState {
     /// `None` when either is zero or there would be more columns than samples.
     #[must_use]
     pub fn new(channels: usize, columns: u32, samples: u32) -> Option<Self> {
+        Self::with_ratio(channels, u64::from(columns), u64::from(samples))
+    }
+
+    /// As [`Self::new`] for ratios whose terms are great.
+    #[must_use]
+    pub fn with_ratio(channels: usize, columns: u64, samples: u64) -> Option<Self> {
         (columns > 0 && samples >= columns).then(|| Self {
             channels,
-            columns: u64::from(columns),
-            samples: u64::from(samples),
+            columns,
+            samples,
             current: None,
             extremes: vec![EMPTY; channels],
         })
     }
 
-    fn column_of(&self, index: u64) -> u64 {
+    /// Number of the column that sample `index` belongs to.
+    #[must_use]
+    pub fn column_of(&self, index: u64) -> u64 {
         let exact = u128::from(index) * u128::from(self.columns) / u128::from(self.samples);
         u64::try_from(exact).unwrap_or(u64::MAX)
     }
 
     /// First sample index of `column`.
-    fn start_of(&self, column: u64) -> u64 {
+    #[must_use]
+    pub fn start_of(&self, column: u64) -> u64 {
         let product = u128::from(column) * u128::from(self.samples);
         u64::try_from(product.div_ceil(u128::from(self.columns))).unwrap_or(u64::MAX)
     }

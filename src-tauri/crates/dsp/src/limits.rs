@@ -9,6 +9,14 @@ pub(crate) const MAX_ORDER: usize = 24;
 /// into denormal numbers, which are slow. 10⁻²⁰⁰ µV is far below any converter's resolution.
 pub(crate) const STATE_FLOOR_UV: f64 = 1e-200;
 
+/// Time constants of history that a display filter is warmed up with. e⁻²⁰ is 2 × 10⁻⁹: of the
+/// 100 µV by which a filter that starts settled may be off, less is left than the last digit of the
+/// 32-bit floats that a display gets.
+pub(crate) const WARM_UP_TIME_CONSTANTS: f64 = 20.0;
+
+/// Least history for that, s.
+pub(crate) const LEAST_WARM_UP_S: f64 = 1.0;
+
 /// Quality factor of the display notch: 50 Hz ± 0.8 Hz at −3 dB, wide enough for a grid that
 /// keeps within ±0.5 Hz (ENTSO-E continental Europe's maximum steady-state deviation is 0.2 Hz).
 pub(crate) const NOTCH_QUALITY: f64 = 30.0;

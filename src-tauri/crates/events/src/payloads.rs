@@ -571,6 +571,22 @@ payloads! {
         samples: u64,
     }
 
+    /// Something was marked in a recording, or a mark superseded.
+    "recording.annotated" => RecordingAnnotated {
+        /// Opaque id.
+        recording_id: Uuid,
+        /// Number of the annotation within the recording.
+        annotation: u64,
+        /// Its code, where it has one; its text stays in the record.
+        code: Option<String>,
+        /// The annotation whose place it takes; that one stays in the record.
+        supersedes: Option<u64>,
+        /// It takes that one's place with nothing.
+        withdrawn: bool,
+        /// Who made it, where that is known.
+        by_user_id: Option<Uuid>,
+    }
+
     /// A recording has ended.
     "recording.finished" => RecordingFinished {
         /// Opaque id.

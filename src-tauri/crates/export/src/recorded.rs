@@ -106,12 +106,7 @@ impl Source for RecordingSource<'_> {
     }
 
     fn annotations(&self) -> Result<Vec<Annotation>, SourceError> {
-        Ok(self
-            .recording
-            .annotations()
-            .into_iter()
-            .map(|recorded| recorded.annotation)
-            .collect())
+        Ok(self.recording.standing_annotations())
     }
 
     fn read(

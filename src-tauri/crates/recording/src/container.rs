@@ -478,6 +478,12 @@ impl FrameWriter {
         std::mem::take(&mut self.hash).finalize().into()
     }
 
+    /// The whole file, of which nothing has been written yet.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        debug_assert!(self.file.is_none() && self.synced == 0);
+        self.buffer
+    }
+
     /// Hands what is not written yet to the file layer.
     pub(crate) fn flush(&mut self, storage: &dyn Storage, folder: &Path) -> Result<()> {
         if self.written == self.buffer.len() {

@@ -9,6 +9,7 @@
 //! ([`Storage`]); the feature `faults` has a simulated one that fails by seed.
 #![doc = include_str!("../FORMAT.md")]
 
+mod annotate;
 mod bits;
 mod catalog;
 mod check;
@@ -35,8 +36,10 @@ mod repair;
 mod seal;
 mod storage;
 mod stream_writer;
+mod timeline;
 mod view;
 
+pub use annotate::annotate;
 pub use check::{Problem, VerifyReport, decode_frame_bytes, verify};
 pub use container::{FORMAT, MIN_READER};
 pub use error::{Fault, RecordingError, Result};

@@ -49,6 +49,9 @@ pub const MAX_READ_VALUES: u64 = 512 << 20;
 /// Bytes of one header, key or catalog document.
 pub const MAX_DOCUMENT: usize = 32 << 20;
 
+/// Bytes of an annotation's text: with all else around it, far below a document.
+pub const MAX_ANNOTATION_TEXT: usize = MAX_DOCUMENT / 8;
+
 /// Files kept open by a reader.
 pub const OPEN_FILES: usize = 24;
 

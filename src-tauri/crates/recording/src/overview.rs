@@ -8,7 +8,7 @@ use crate::pyramid::{self, bin_samples};
 use crate::read::is_text;
 use crate::reader::Recording;
 use crate::view::Envelopes;
-use signal::{Samples, StreamIndex};
+use signal::{NANOS_PER_S, Samples, StreamIndex, UtcNanos};
 use std::ops::Range;
 
 /// A block of the overview in one of its files.
@@ -24,9 +24,25 @@ pub(crate) struct Index {
     levels: Vec<Vec<BlockRef>>,
 }
 
+/// What the columns divide.
+#[derive(Debug, Clone)]
+pub(crate) enum Axis {
+    /// A range of indices.
+    Indices(Range<u64>),
+    /// A stretch of time, in which `first_index` stands at `start` and the rest follows at the
+    /// rate of so many samples in so many seconds.
+    Times {
+        from: UtcNanos,
+        duration_ns: i64,
+        start: UtcNanos,
+        first_index: u64,
+        rate: (u64, u64),
+    },
+}
+
 /// The columns being filled.
-struct Canvas {
-    range: Range<u64>,
+pub(crate) struct Canvas {
+    pub(crate) axis: Axis,
     columns: usize,
     rows: usize,
     min: Vec<f64>,
@@ -34,9 +50,76 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn column(&self, index: u64) -> usize {
-        let offset = u128::from(index - self.range.start) * self.columns as u128;
-        (offset / u128::from(self.range.end - self.range.start)) as usize
+    pub(crate) fn new(axis: Axis, columns: usize, rows: usize) -> Result<Self> {
+        if columns > MAX_COLUMNS {
+            return Err(RecordingError::TooMuch {
+                what: "columns",
+                limit: MAX_COLUMNS as u64,
+            });
+        }
+        Ok(Self {
+            axis,
+            columns,
+            rows,
+            min: vec![f64::NAN; rows * columns],
+            max: vec![f64::NAN; rows * columns],
+        })
+    }
+
+    pub(crate) fn finish(self, range: Range<u64>, level: u8) -> Envelopes {
+        Envelopes {
+            first_index: range.start,
+            end_index: range.end,
+            channels: self.rows,
+            columns: self.columns,
+            min: self.min,
+            max: self.max,
+            bin: bin_samples(level),
+        }
+    }
+
+    /// The column of an index, as index × a + b over c; outside the canvas where it is negative or
+    /// not below the number of columns.
+    fn terms(&self) -> (i128, i128, i128) {
+        let columns = self.columns as i128;
+        match &self.axis {
+            Axis::Indices(range) => {
+                let start = i128::from(range.start);
+                (columns, -start * columns, i128::from(range.end) - start)
+            }
+            Axis::Times {
+                from,
+                duration_ns,
+                start,
+                first_index,
+                rate: (samples, seconds),
+            } => {
+                let period = i128::from(*seconds) * i128::from(NANOS_PER_S);
+                let ahead = i128::from(start.nanos_since(*from)) * i128::from(*samples);
+                let zero = ahead - i128::from(*first_index) * period;
+                let whole = i128::from(*duration_ns) * i128::from(*samples);
+                (period * columns, zero * columns, whole)
+            }
+        }
+    }
+
+    fn column(&self, index: u64) -> i128 {
+        let (a, b, c) = self.terms();
+        (i128::from(index) * a + b).div_euclid(c.max(1))
+    }
+
+    /// The columns that hold the indices `from` to before `to`, as far as they are on the canvas.
+    fn columns_of(&self, from: u64, to: u64) -> Range<usize> {
+        let clip = |column: i128| column.clamp(0, self.columns as i128) as usize;
+        clip(self.column(from))..clip(self.column(to - 1) + 1)
+    }
+
+    /// First index of the column behind that of `index`.
+    fn next_column(&self, index: u64) -> u64 {
+        let (a, b, c) = self.terms();
+        let begins = (self.column(index) + 1) * c - b;
+        let at = begins.div_euclid(a.max(1)) + i128::from(begins.rem_euclid(a.max(1)) > 0);
+        u64::try_from(at).unwrap_or(u64::MAX).max(index + 1)
     }
 
     /// Merges an extreme pair into some columns of `row`.
@@ -92,26 +175,10 @@ impl Recording {
                 channel: channels.end.max(1) - 1,
             });
         }
-        if columns > MAX_COLUMNS {
-            return Err(RecordingError::TooMuch {
-                what: "columns",
-                limit: MAX_COLUMNS as u64,
-            });
-        }
-        let rows = channels.len();
-        let mut canvas = Canvas {
-            range: range.clone(),
-            columns,
-            rows,
-            min: vec![f64::NAN; rows * columns],
-            max: vec![f64::NAN; rows * columns],
-        };
+        let mut canvas = Canvas::new(Axis::Indices(range.clone()), columns, channels.len())?;
         let mut level = 0;
         if !range.is_empty() && columns > 0 {
-            let width = (range.end - range.start) / columns as u64;
-            level = (1..=OVERVIEW_LEVELS as u8)
-                .rfind(|level| bin_samples(*level) <= width)
-                .unwrap_or(0);
+            level = Self::level_for((range.end - range.start) / columns as u64);
             for run in self.runs(stream)? {
                 let part = run.first_index.max(range.start)..run.end_index.min(range.end);
                 if part.start < part.end {
@@ -119,19 +186,18 @@ impl Recording {
                 }
             }
         }
-        Ok(Envelopes {
-            first_index: range.start,
-            end_index: range.end,
-            channels: rows,
-            columns,
-            min: canvas.min,
-            max: canvas.max,
-            bin: bin_samples(level),
-        })
+        Ok(canvas.finish(range, level))
+    }
+
+    /// The highest level whose bins are no wider than a column of `width` samples.
+    pub(crate) fn level_for(width: u64) -> u8 {
+        (1..=OVERVIEW_LEVELS as u8)
+            .rfind(|level| bin_samples(*level) <= width)
+            .unwrap_or(0)
     }
 
     /// Fills `part` from `level`, and what that level lacks from the levels below.
-    fn fill(
+    pub(crate) fn fill(
         &self,
         stream: StreamIndex,
         channels: &Range<usize>,
@@ -191,7 +257,7 @@ impl Recording {
             .filter_map(|bin| {
                 let from = ((first_bin + bin as u64) * size).max(part.start);
                 let to = ((first_bin + bin as u64 + 1) * size).min(part.end);
-                (from < to).then(|| (bin, canvas.column(from)..canvas.column(to - 1) + 1))
+                (from < to).then(|| (bin, canvas.columns_of(from, to)))
             })
             .collect();
         match (&bins.min, &bins.max) {
@@ -227,18 +293,16 @@ impl Recording {
             };
             let mut from = 0;
             while from < piece.len {
-                let column = canvas.column(piece.first_index + from as u64);
-                // First sample of the next column, by the inverse of `Canvas::column`.
-                let span = u128::from(canvas.range.end - canvas.range.start);
-                let next = (span * (column as u128 + 1)).div_ceil(canvas.columns as u128) as u64;
-                let to = (canvas.range.start + next - piece.first_index).min(piece.len as u64);
+                let index = piece.first_index + from as u64;
+                let columns = canvas.columns_of(index, index + 1);
+                let to = (canvas.next_column(index) - piece.first_index).min(piece.len as u64);
                 let half = canvas.rows;
                 current[..half].fill(f64::INFINITY);
                 current[half..].fill(f64::NEG_INFINITY);
                 pyramid::merge(&piece.samples, shape, from..to as usize, &mut current);
                 for row in 0..half {
                     if current[row] <= current[half + row] {
-                        canvas.put(row, column..column + 1, current[row], current[half + row]);
+                        canvas.put(row, columns.clone(), current[row], current[half + row]);
                     }
                 }
                 from = to as usize;

@@ -475,8 +475,10 @@ impl Recording {
         gaps
     }
 
-    /// UTC at which sample `end` was due, from the sample before it.
-    pub(crate) fn end_time(&self, stream: StreamIndex, end: u64) -> Option<UtcNanos> {
+    /// UTC at which sample `end` was due, from the sample before it; `None` when that one was never
+    /// recorded.
+    #[must_use]
+    pub fn end_time(&self, stream: StreamIndex, end: u64) -> Option<UtcNanos> {
         let last = self.time_of(stream, end.checked_sub(1)?).ok()??;
         let rate = self.header.streams.get(usize::from(stream.0))?.rate;
         Some(last.plus_nanos(rate.nanos_of(1)))
@@ -552,6 +554,16 @@ impl Recording {
                 superseded_by: replaced.get(&annotation.id).copied(),
                 annotation: annotation.clone(),
             })
+            .collect()
+    }
+
+    /// Annotations that stand: not superseded, and not the empty ones that withdraw another.
+    #[must_use]
+    pub fn standing_annotations(&self) -> Vec<Annotation> {
+        (self.annotations().into_iter())
+            .filter(|recorded| recorded.superseded_by.is_none())
+            .map(|recorded| recorded.annotation)
+            .filter(|a| a.supersedes.is_none() || !a.text.is_empty() || a.code.is_some())
             .collect()
     }
 

@@ -387,12 +387,7 @@ impl Recorder {
     /// # Errors
     /// [`RecordingError::TooMuch`] for a text above the document limit.
     pub fn annotate(&mut self, annotation: &Annotation) -> Result<()> {
-        if annotation.text.len() > MAX_DOCUMENT / 8 {
-            return Err(RecordingError::TooMuch {
-                what: "text of an annotation",
-                limit: MAX_DOCUMENT as u64 / 8,
-            });
-        }
+        crate::annotate::check(annotation)?;
         self.event(&Event::Annotation {
             annotation: annotation.clone(),
         })

@@ -84,12 +84,7 @@ pub(crate) const WHOLE: std::ops::Range<u64> = 0..u64::MAX;
 /// [`ReportError::Recording`] when it cannot be read, [`ReportError::Analysis`] when a measure
 /// refuses its input.
 pub fn analyse(recording: &Recording, options: &AnalysisOptions) -> Result<Analysis, ReportError> {
-    let annotations: Vec<Annotation> = recording
-        .annotations()
-        .into_iter()
-        .filter(|recorded| recorded.superseded_by.is_none())
-        .map(|recorded| recorded.annotation)
-        .collect();
+    let annotations: Vec<Annotation> = recording.standing_annotations();
     let mut analysis = Analysis {
         bands: BANDS
             .iter()

@@ -3,12 +3,13 @@
 use crate::disk::DiskWatch;
 use crate::engine_room::Room;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{COLLECT_BEAT, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
+use crate::limits::{COLLECT_BEAT, HUB_QUEUE, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
 use crate::live::{Ends, Live};
 use crate::notary::public_device_id;
 use crate::quality::{self, QualityBoard};
 use crate::recorder::{JournalRecorder, RecorderView, Replayed, program_mark};
 use crate::records::SessionRecord;
+use crate::view::{Hub, HubStart};
 use acquisition::{
     Acquisition, AcquisitionConfig, AcquisitionEvent, Consumers, EndReason, StreamResume,
 };
@@ -18,7 +19,7 @@ use crossbeam_channel::Receiver;
 use events::payloads;
 use recording::{
     ClockAnchor, ClosedSegment, DeviceNote, KeyRing, OsEntropy, OsStorage, Provenance, Recorder,
-    Recording, RecordingError, RecordingHeader, RecordingId, Unlock,
+    Recording, RecordingError, RecordingHeader, RecordingId, SegmentState, Unlock,
 };
 use signal::{AnnotationOrigin, ClockSource, UtcNanos};
 use std::collections::BTreeMap;
@@ -195,8 +196,14 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     let view = Arc::new(RecorderView::starting_at(next_annotation));
     let (marks, marked) = crossbeam_channel::bounded(MARK_QUEUE);
     let (closed, segments) = crossbeam_channel::bounded(SEGMENT_QUEUE);
-    let journal = JournalRecorder::new(recorder, marked, closed, view.clone(), anchor, replayed);
     let board = Arc::new(QualityBoard::new(&description, anchor.host));
+    let hub = Arc::new(Hub::new(HubStart {
+        streams: description.streams.clone(),
+        anchor,
+        skip: replayed.before.clone(),
+    }));
+    let journal = JournalRecorder::new(recorder, marked, closed, view.clone(), anchor, replayed)
+        .telling(hub.clone());
     let consumers = Consumers {
         recorder: Some(Box::new(journal)),
         analyser: Some(quality::analyser(
@@ -205,8 +212,10 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
             room.clock.clone(),
         )),
     };
-    let handle = Acquisition::start(device, consumers, room.clock.clone(), config)
+    let clock = room.clock.clone();
+    let (handle, blocks) = Acquisition::start_watched(device, consumers, clock, config, HUB_QUEUE)
         .map_err(|error| Error::internal("start recording", &error))?;
+    hub.run(blocks)?;
     let events = handle.events();
     let live = Arc::new(Live::new(
         resuming,
@@ -217,6 +226,8 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
             view,
             marks,
             quality: board,
+            hub,
+            zone: session.zone,
         },
         handle,
     ));
@@ -354,47 +365,72 @@ async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment
             .map_or_else(|| index.0.to_string(), |stream| stream.name.clone()),
         None => "events".to_owned(),
     };
-    let payload = payloads::RecordingSegmentClosed {
-        recording_id: live.recording.0,
-        stream,
+    let payload = segment_closed(session, &stream, segment);
+    let key = segment_key(session, segment);
+    room.say_once(session.id, &key, &payload).await;
+}
+
+/// Named by its file: a segment found again after a crash is the same fact.
+pub(crate) fn segment_key(session: &SessionRecord, segment: &ClosedSegment) -> String {
+    format!("segment/{}/{}", session.recording, segment.file)
+}
+
+pub(crate) fn segment_closed(
+    session: &SessionRecord,
+    stream: &str,
+    segment: &ClosedSegment,
+) -> payloads::RecordingSegmentClosed {
+    payloads::RecordingSegmentClosed {
+        recording_id: session.recording.0,
+        stream: stream.to_owned(),
         segment: segment.number,
-        sha256: segment
-            .sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        sha256: crate::documents::hex(&segment.sha256),
         size_bytes: segment.bytes,
         first_counter: Some(segment.first_index),
         samples: segment.end_index.saturating_sub(segment.first_index),
-    };
-    // Named by its file: a segment found again after a crash is the same fact.
-    let key = format!("segment/{}/{}", live.recording, segment.file);
-    room.say_once(session.id, &key, &payload).await;
+    }
 }
 
 /// Segments that were closed, and whose engine died before it could say so: the record knows them.
 /// Those that were said are left out by the log.
-async fn note_missed_segments(room: &Room, session: &SessionRecord, live: &Live) -> Result<()> {
+pub(crate) async fn note_closed_segments(room: &Room, session: &SessionRecord) -> Result<()> {
     let (reading, of) = (room.clone(), session.clone());
-    let known = move || crate::documents::open(&reading, &of).map(|record| record.segments());
+    let known = move || -> Result<Vec<(String, ClosedSegment)>> {
+        let record = crate::documents::open(&reading, &of)?;
+        let mut closed = Vec::new();
+        for segment in record.segments() {
+            // One that no catalog knows yet is hashed as it lies there.
+            let sha256 = match (segment.sha256, segment.state) {
+                (Some(hash), _) => hash,
+                (None, SegmentState::Closed) => record.hash_segment(&segment)?,
+                (None, _) => continue,
+            };
+            let streams = record.streams();
+            let name = segment.stream.map_or("events".to_owned(), |index| {
+                (streams.get(usize::from(index.0)))
+                    .map_or_else(|| index.0.to_string(), |stream| stream.name.clone())
+            });
+            let found = ClosedSegment {
+                stream: segment.stream,
+                number: segment.number,
+                file: segment.file,
+                first_index: segment.first_index,
+                end_index: segment.end_index,
+                sha256,
+                bytes: segment.bytes,
+                complete: true,
+            };
+            closed.push((name, found));
+        }
+        Ok(closed)
+    };
     let segments = tokio::task::spawn_blocking(known)
         .await
         .map_err(|error| Error::internal("look for segments", &error))??;
-    for segment in segments {
-        let Some(sha256) = segment.sha256 else {
-            continue;
-        };
-        let closed = ClosedSegment {
-            stream: segment.stream,
-            number: segment.number,
-            file: segment.file,
-            first_index: segment.first_index,
-            end_index: segment.end_index,
-            sha256,
-            bytes: segment.bytes,
-            complete: true,
-        };
-        note_segment(room, session, live, &closed).await;
+    for (stream, segment) in segments {
+        let payload = segment_closed(session, &stream, &segment);
+        let key = segment_key(session, &segment);
+        room.say_once(session.id, &key, &payload).await;
     }
     Ok(())
 }
@@ -418,7 +454,7 @@ async fn close(
     let (reason, stats) = summary;
     pass_on(room, session, live, segments, &events).await;
     if live.resumed {
-        note_missed_segments(room, session, live).await?;
+        note_closed_segments(room, session).await?;
     }
     let end = match (watched, &reason) {
         (Watched::GaveWay, _) => return Err(given_way()),

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::live::LiveBoard;
 use crate::notary::Notary;
 use crate::records::Records;
+use crate::view::Shelf;
 use clinic::{Protocol, SessionId};
 use contract::Clock;
 use events::{Bus, Payload};
@@ -28,6 +29,7 @@ pub(crate) struct Room {
     pub(crate) desk: Arc<Desk>,
     /// In whose name this handle acts; nobody's when it is the system's.
     pub(crate) person: Option<Arc<Person>>,
+    pub(crate) shelf: Shelf,
     opened: Arc<Opened>,
 }
 
@@ -69,6 +71,7 @@ impl Room {
             live: LiveBoard::default(),
             desk: Arc::default(),
             person: None,
+            shelf: Shelf::default(),
             opened: Arc::new(opened),
             config,
             clock,

@@ -296,6 +296,7 @@ impl Workstation {
         let repaired = tokio::task::spawn_blocking(work)
             .await
             .map_err(|error| Error::internal("repair the recording", &error))?;
+        self.room.shelf.forget(session.recording);
         Ok(repaired?)
     }
 }

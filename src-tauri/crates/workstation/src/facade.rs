@@ -3,14 +3,13 @@
 use crate::activities::Activities;
 use crate::config::Config;
 use crate::devices::{Discovery, Probe};
-use crate::display::DisplayItem;
 use crate::doctor::Finding;
 use crate::documents::{self, ExportRequest, MadeExport, MadeReport};
 use crate::engine_room::{Evidence, Opened, Room};
 use crate::error::{Error, ErrorKind, Result, chain};
 use crate::notary::Notary;
 use crate::records::Records;
-use clinic::{SessionId, register_onboarding, register_session};
+use clinic::{register_onboarding, register_session};
 use contract::Settings;
 use events::RandomIds;
 use rand::SeedableRng;
@@ -21,7 +20,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use store::keys::{KeyConfig, RecoveryCopy, Unlocked, unlock};
 use store::{Store, StoreOptions};
-use tokio::sync::mpsc;
 use workflow::{Engine, EngineConfig, Registry};
 
 /// Name under which this program publishes.
@@ -61,6 +59,11 @@ impl Workstation {
         let workstation = Self {
             room: Room::new(config, opened),
         };
+        if workstation.room.evidence().is_ok()
+            && let Err(error) = workstation.enter_pending_annotations().await
+        {
+            tracing::error!(%error, "annotations of before may be missing in the ledger");
+        }
         workstation.start_workflows().await;
         Ok(workstation)
     }
@@ -157,25 +160,6 @@ impl Workstation {
     /// Looks for what would get in the way of a session.
     pub async fn doctor(&self) -> Vec<Finding> {
         crate::doctor::examine(&self.room).await
-    }
-
-    /// The display feed of a running session.
-    ///
-    /// # Errors
-    /// The session is not recording.
-    pub fn display(
-        &self,
-        session: SessionId,
-        columns_per_s: u32,
-    ) -> Result<mpsc::Receiver<DisplayItem>> {
-        let live = self.room.live.get(session).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Conflict,
-                format!("session {session} is not recording"),
-                "",
-            )
-        })?;
-        crate::display::subscribe(&live, columns_per_s)
     }
 
     pub(crate) async fn open_recording(&self, id: RecordingId) -> Result<Recording> {

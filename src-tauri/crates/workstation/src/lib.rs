@@ -13,7 +13,6 @@ mod config;
 mod desk;
 mod devices;
 mod disk;
-mod display;
 mod doctor;
 mod documents;
 mod emergency;
@@ -34,13 +33,13 @@ mod report_content;
 mod seal;
 mod sessions;
 mod times;
+mod view;
 mod watching;
 
 pub use alerts::Alert;
 pub use config::Config;
 pub use desk::{Person, PersonRole};
 pub use devices::{Discovery, Probe};
-pub use display::{DisplayItem, EnvelopeColumns};
 pub use doctor::{Finding, Level};
 pub use documents::{ExportRequest, MadeExport, MadeReport};
 pub use emergency::EmergencyReport;
@@ -54,11 +53,17 @@ pub use sessions::{
     ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,
 };
 pub use times::rfc3339;
+pub use view::{
+    AS_RECORDED, Envelope, FeedRequest, FiltersByKind, MarkView, MontageOffer, NewAnnotation,
+    OpenGap, PageRequest, RowPlan, StreamRows, ViewChoices, ViewDescription, ViewMessage,
+    ViewMessages, ViewSpec,
+};
 
 /// The rooms whose types this façade speaks in.
 pub mod rooms {
     pub use clinic;
     pub use contract;
+    pub use dsp;
     pub use events;
     pub use ledger;
     pub use recording;

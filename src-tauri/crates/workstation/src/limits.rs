@@ -18,15 +18,6 @@ pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// How long looking for devices may take, all drivers together.
 pub const DISCOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Least columns a second of a display feed.
-pub const MIN_COLUMNS_PER_S: u32 = 1;
-
-/// Most columns a second of a display feed: 4k pixels at 5 s a page.
-pub const MAX_COLUMNS_PER_S: u32 = 800;
-
-/// Messages that wait for a display client; older ones are dropped and counted.
-pub const DISPLAY_QUEUE: usize = 64;
-
 /// Warning when the disk lasts less than this many hours at the present rate.
 pub const DISK_WARNING_HOURS: f64 = 24.0;
 
@@ -38,6 +29,9 @@ pub const ASSUMED_BYTES_PER_HOUR: f64 = 32.0 * 256.0 * 2.0 * 3_600.0;
 
 /// Longest description of an annotation, characters.
 pub const MAX_ANNOTATION_CHARS: usize = 2_000;
+
+/// Longest code of an annotation, characters: the protocols' longest is half of it.
+pub const MAX_CODE_CHARS: usize = 64;
 
 /// Longest reason of a reassignment, characters.
 pub const MAX_REASON_CHARS: usize = 2_000;
@@ -178,3 +172,101 @@ const _: () = {
         at += 1;
     }
 };
+
+/// Frequencies of display filters, Hz: above the fastest amplifier's half rate.
+pub const MAX_FILTER_HZ: f64 = 100_000.0;
+
+/// Least columns a second of a feed: an hour across 360 pixels.
+pub const MIN_COLUMNS_PER_S: f64 = 0.1;
+
+/// Most columns a second of a feed: 8k pixels at 5 s a page, thrice over.
+pub const MAX_COLUMNS_PER_S: f64 = 4_000.0;
+
+/// Longest history that a feed begins with, s: ten minutes to look back.
+pub const MAX_HISTORY_S: f64 = 600.0;
+
+/// Most pairs of least and greatest value in a feed's history or a page: 64 MB of floats.
+pub const MAX_VIEW_PAIRS: usize = 8 << 20;
+
+/// Columns of one message of a feed: 4,096 rows of them are still one message.
+pub const MESSAGE_COLUMNS: usize = 512;
+
+/// Live columns that wait for a client, in messages; older ones are dropped and counted. At 25
+/// blocks a second and two streams, five seconds.
+pub const OUTBOX_COLUMNS: usize = 256;
+
+/// And in bytes, history apart: what 512 rows at 800 columns a second come to in five seconds.
+pub const OUTBOX_BYTES: usize = 16 << 20;
+
+/// Items that wait for a feed's thread, which computes history meanwhile: 20 s of five streams.
+pub const FEED_ITEMS: usize = 2_048;
+
+/// Feeds of one session: windows, looks back, and a switch under way in each.
+pub const MAX_FEEDS: usize = 32;
+
+/// Blocks between device thread and hub; the oldest are dropped when the hub does not come to run.
+pub const HUB_QUEUE: usize = 1_024;
+
+/// How long the hub waits for a block before it looks for marks and silence.
+pub const HUB_BEAT: Duration = Duration::from_millis(50);
+
+/// A stream without samples for this long is told to displays as a gap that lasts, as acquisition
+/// announces 'no data'.
+pub const NO_DATA: Duration = Duration::from_secs(2);
+
+/// Samples held in memory beside a running session, ns: a page of 10 s and the longest warm-up of
+/// the default filters, so that a switch reads no file.
+pub const RING_NS: i64 = 20_000_000_000;
+
+/// And in bytes: 64 channels × 1 kHz × 20 s thrice over.
+pub const RING_BYTES: usize = 16 << 20;
+
+/// Whatever the bytes, this much is held, ns: four times what the journal may be behind.
+pub const RING_LEAST_NS: i64 = 2_000_000_000;
+
+/// Marks held beside a running session.
+pub const RING_MARKS: usize = 1_024;
+
+/// Most columns of a page: an 8K screen twice over, as the overview's own limit.
+pub const MAX_PAGE_COLUMNS: u32 = 16_384;
+
+/// Shortest page, s: a few samples of the fastest amplifier.
+pub const MIN_PAGE_S: f64 = 1e-3;
+
+/// Longest page, s: ten years.
+pub const MAX_PAGE_S: f64 = 3.2e8;
+
+/// Values (channels × samples) that a page derives and filters; what is longer is drawn from the
+/// overview. 32 channels × 256 Hz for three minutes.
+pub const PAGE_VALUES: u64 = 1_500_000;
+
+/// A page of the time bases (60 s and less) is always derived and filtered, up to this many values:
+/// 256 channels × 2 kHz.
+pub const PAGE_MOST_VALUES: u64 = 32_000_000;
+
+/// Longest time base, s.
+pub const LONGEST_PAGE_S: f64 = 60.0;
+
+/// Pages computed at once; further ones wait.
+pub const PAGES_AT_ONCE: usize = 4;
+
+/// Recordings kept open for paging.
+pub const SHELF: usize = 8;
+
+/// A running recording is looked at again when the last look is older than this.
+pub const SHELF_FRESH: Duration = Duration::from_millis(100);
+
+/// Sensitivities to choose from, µV/mm: the steps of clinical recorders, from 1 to 1,000.
+pub const SENSITIVITIES_UV_MM: [f64; 17] = [
+    1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 50.0, 70.0, 100.0, 150.0, 200.0, 300.0, 500.0,
+    1_000.0,
+];
+
+/// Sensitivity to begin with, µV/mm (ACNS guideline 1: 5 to 10, 7 in common use).
+pub const DEFAULT_SENSITIVITY_UV_MM: f64 = 7.0;
+
+/// Time bases to choose from, s/page.
+pub const PAGES_S: [f64; 6] = [5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
+
+/// Time base to begin with, s/page (ACNS guideline 1: 30 mm/s, 10 s across 300 mm).
+pub const DEFAULT_PAGE_S: f64 = 10.0;

@@ -5,12 +5,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DEVICE_WARNINGS;
 use crate::quality::{Held, QualityBoard};
 use crate::recorder::{PersonMark, RecorderView};
-use acquisition::{AcquisitionHandle, AcquisitionStats, BlockFeed, Mark};
+use crate::view::Hub;
+use acquisition::{AcquisitionHandle, AcquisitionStats, Mark};
 use clinic::SessionId;
 use contract::DeviceDescription;
 use crossbeam_channel::Sender;
 use recording::{ClockAnchor, RecordingId};
-use signal::{AnnotationId, ClockSource, Gap, HostNanos, StreamDescription, UtcNanos};
+use signal::{AnnotationId, ClockSource, Gap, HostNanos, StreamDescription, UtcNanos, ZoneOffset};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,10 @@ pub(crate) struct Live {
     pub(crate) view: Arc<RecorderView>,
     /// Samples per channel that were recorded before this start, by stream.
     pub(crate) before: Vec<u64>,
+    /// What displays are shown of it.
+    pub(crate) hub: Arc<Hub>,
+    /// The zone's offset when the session began.
+    pub(crate) zone: ZoneOffset,
     marks: Sender<PersonMark>,
     handle: Mutex<Option<AcquisitionHandle>>,
     /// Whether the recording was there before this start.
@@ -43,6 +48,8 @@ pub(crate) struct Ends {
     pub(crate) view: Arc<RecorderView>,
     pub(crate) marks: Sender<PersonMark>,
     pub(crate) quality: Arc<QualityBoard>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) zone: ZoneOffset,
 }
 
 impl Live {
@@ -60,6 +67,8 @@ impl Live {
             anchor,
             view: ends.view,
             before,
+            hub: ends.hub,
+            zone: ends.zone,
             marks: ends.marks,
             handle: Mutex::new(Some(handle)),
             resumed,
@@ -143,12 +152,6 @@ impl Live {
         self.with_handle(AcquisitionHandle::stats)
     }
 
-    pub(crate) fn subscribe(&self, capacity: usize) -> Result<BlockFeed> {
-        self.with_handle(|handle| handle.subscribe(capacity).ok())
-            .flatten()
-            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the recording has ended", ""))
-    }
-
     /// UTC of `host` by this recording's own time.
     pub(crate) fn utc_at(&self, host: HostNanos) -> UtcNanos {
         self.anchor
@@ -158,8 +161,22 @@ impl Live {
 
     /// Puts a mark into the record.
     pub(crate) fn annotate(&self, mark: Mark) -> Result<AnnotationId> {
+        self.supersede(mark, None)
+    }
+
+    /// As [`Self::annotate`], in the place of another annotation.
+    pub(crate) fn supersede(
+        &self,
+        mark: Mark,
+        supersedes: Option<AnnotationId>,
+    ) -> Result<AnnotationId> {
         let id = self.view.next_annotation();
-        self.marks.try_send(PersonMark { id, mark }).map_err(|_| {
+        let mark = PersonMark {
+            id,
+            mark,
+            supersedes,
+        };
+        self.marks.try_send(mark).map_err(|_| {
             Error::new(
                 ErrorKind::Conflict,
                 "the mark could not be taken: the recorder is not keeping up or has ended",
@@ -236,10 +253,14 @@ impl LiveBoard {
     }
 
     pub(crate) fn leave(&self, session: SessionId) {
-        self.live
+        let left = self
+            .live
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&session);
+        if let Some(live) = left {
+            live.hub.end();
+        }
     }
 
     pub(crate) fn get(&self, session: SessionId) -> Option<Arc<Live>> {

@@ -73,6 +73,13 @@ impl Notary {
         Ok(())
     }
 
+    /// An event of the undertaking `correlation`, to be committed with something else.
+    pub(crate) fn event<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<SystemEvent> {
+        self.publisher
+            .event_in(EventContext::root(correlation), payload)
+            .map_err(|error| Error::internal("make an event", &error))
+    }
+
     /// Publishes a fact of the undertaking `correlation`.
     pub(crate) async fn say_of<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<()> {
         let context = EventContext::root(correlation);

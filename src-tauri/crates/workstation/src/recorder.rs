@@ -1,5 +1,6 @@
 //! The journal as acquisition's recorder, and what it tells the rest while it writes.
 
+use crate::view::{Hub, MarkView};
 use acquisition::{BlockRecorder, Mark, Record, RecorderFailure, RecorderFailureKind};
 use crossbeam_channel::{Receiver, Sender};
 use recording::{Appended, ClockAnchor, ClosedSegment, Recorder, RecordingError, RecordingSummary};
@@ -71,6 +72,8 @@ impl RecorderView {
 pub(crate) struct PersonMark {
     pub(crate) id: AnnotationId,
     pub(crate) mark: Mark,
+    /// The annotation whose place it takes.
+    pub(crate) supersedes: Option<AnnotationId>,
 }
 
 /// Writes what acquisition delivers into the journal. Lives on the thread named `recorder`.
@@ -82,6 +85,8 @@ pub(crate) struct JournalRecorder {
     held: Option<Annotation>,
     segments: Sender<ClosedSegment>,
     view: Arc<RecorderView>,
+    /// What displays are shown.
+    hub: Option<Arc<Hub>>,
     last_tick: HostNanos,
     /// Fixes the UTC of everything this recorder writes.
     anchor: ClockAnchor,
@@ -112,9 +117,18 @@ impl JournalRecorder {
             held: None,
             segments,
             view,
+            hub: None,
             last_tick: anchor.host,
             anchor,
             replayed,
+        }
+    }
+
+    /// The same, telling `hub` of every annotation it takes.
+    pub(crate) fn telling(self, hub: Arc<Hub>) -> Self {
+        Self {
+            hub: Some(hub),
+            ..self
         }
     }
 
@@ -134,7 +148,7 @@ impl JournalRecorder {
                     return Ok(());
                 }
                 let annotation = annotation(self.view.next_annotation(), mark);
-                self.recorder.annotate(&annotation)
+                self.annotate(annotation).map_err(|(error, _)| error)
             }
             Record::Anchor(anchor) => {
                 self.recorder.anchor(ClockAnchor { host: anchor.host, utc: anchor.utc })
@@ -208,16 +222,36 @@ impl JournalRecorder {
         })
     }
 
+    /// Puts an annotation into the record, and tells the displays; gives it back when it cannot be.
+    #[allow(clippy::result_large_err)] // The annotation itself, moved back.
+    fn annotate(&mut self, annotation: Annotation) -> Result<(), (RecordingError, Annotation)> {
+        match self.recorder.annotate(&annotation) {
+            Ok(()) => {
+                if let Some(hub) = &self.hub {
+                    hub.tell(MarkView {
+                        annotation,
+                        superseded_by: None,
+                    });
+                }
+                Ok(())
+            }
+            Err(error) => Err((error, annotation)),
+        }
+    }
+
     fn take_marks(&mut self) -> Result<(), RecordingError> {
         loop {
             let next = match self.held.take() {
                 Some(held) => held,
                 None => match self.marks.try_recv() {
-                    Ok(PersonMark { id, mark }) => annotation(id, &mark),
+                    Ok(person) => Annotation {
+                        supersedes: person.supersedes,
+                        ..annotation(person.id, &person.mark)
+                    },
                     Err(_) => return Ok(()),
                 },
             };
-            if let Err(error) = self.recorder.annotate(&next) {
+            if let Err((error, next)) = self.annotate(next) {
                 self.held = Some(next);
                 return Err(error);
             }

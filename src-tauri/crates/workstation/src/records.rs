@@ -7,6 +7,7 @@ use contract::{DeviceClass, Settings};
 use events::{SystemEvent, Timestamp};
 use logstore::UnitOfWork;
 use recording::RecordingId;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use signal::{Impedance, UtcNanos, ZoneOffset};
 use store::rows::{
@@ -169,6 +170,31 @@ impl Records {
     async fn commit(&self, unit: UnitOfWork) -> Result<()> {
         self.store.commit(unit).await?;
         Ok(())
+    }
+
+    /// A setting of the program's own, read back as it was kept; `None` when there is none.
+    pub(crate) async fn kept_setting<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let value = self.store.setting(name).await?;
+        Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+    }
+
+    /// Keeps a setting of the program's own.
+    pub(crate) async fn keep_setting<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        self.commit_with_setting([], name, value).await
+    }
+
+    /// Commits events, and a setting with them.
+    pub(crate) async fn commit_with_setting<T: Serialize>(
+        &self,
+        events: impl IntoIterator<Item = SystemEvent>,
+        name: &str,
+        value: &T,
+    ) -> Result<()> {
+        let value = serde_json::to_value(value)
+            .map_err(|error| Error::internal("keep a setting", &error))?;
+        let unit = UnitOfWork::new().events(events);
+        self.commit(unit.statement(write::set_setting(name, &value, self.now())))
+            .await
     }
 
     fn now(&self) -> Timestamp {

@@ -36,11 +36,7 @@ pub(crate) fn compose(parts: Parts<'_>) -> Result<ReportContent> {
     let at = |time| printed(time, zone);
     let mut events = Vec::new();
     let mut annotations = Vec::new();
-    for recorded in recording.annotations() {
-        if recorded.superseded_by.is_some() {
-            continue;
-        }
-        let annotation = recorded.annotation;
+    for annotation in recording.standing_annotations() {
         let event = Event {
             at: at(annotation.onset),
             duration: annotation

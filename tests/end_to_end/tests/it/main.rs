@@ -1,4 +1,5 @@
 //! Whole sessions through the real programs.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod clients;
 mod evidence;
@@ -7,3 +8,4 @@ mod playback;
 mod quality;
 mod rules;
 mod simulated_session;
+mod views;

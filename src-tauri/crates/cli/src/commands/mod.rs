@@ -1,5 +1,6 @@
 //! The commands, one module a subject.
 
+mod annotation;
 mod device;
 mod evidence;
 mod patient;
@@ -20,6 +21,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
         Command::Session(command) => session::run(context, command).await,
         Command::Device(command) => device::run(context, command).await,
         Command::Recording(command) => recording::run(context, command).await,
+        Command::Annotation(command) => annotation::run(context, command).await,
         Command::Export(arguments) => recording::export(context, arguments).await,
         Command::Report(arguments) => recording::report(context, arguments).await,
         Command::Ledger(command) => evidence::ledger(context, command).await,

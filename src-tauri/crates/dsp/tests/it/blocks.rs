@@ -187,7 +187,7 @@ fn switching_filters_leaves_no_jump() {
     let mut after = after.to_vec();
     switched.process(&mut after, 500).unwrap();
     for (found, expected) in after.iter().zip(&always[count - 500..]) {
-        assert!((found - expected).abs() < 0.05, "{found} {expected}");
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
 }
 

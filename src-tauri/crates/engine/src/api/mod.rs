@@ -7,6 +7,7 @@ mod patient;
 mod recording;
 mod session;
 mod system;
+pub(crate) mod view;
 
 use crate::rpc::Calls;
 use crate::serve::Shared;
@@ -23,6 +24,7 @@ pub(crate) fn router(shared: Shared) -> Router {
     calls
         .into_router()
         .route(&crate::rpc::path("feed"), post(crate::feed::feed))
+        .route(&crate::rpc::path("page"), post(crate::feed::page))
         .route_layer(axum::middleware::from_fn_with_state(
             shared.clone(),
             crate::access::check,
@@ -44,7 +46,8 @@ fn calls() -> Calls<Shared> {
     let calls = device::add(calls);
     let calls = recording::add(calls);
     let calls = evidence::add(calls);
-    system::add(calls)
+    let calls = system::add(calls);
+    view::add(calls)
 }
 
 /// The wire's code of a façade's error.

@@ -123,12 +123,7 @@ fn show(
         .map(|known| known.gap)
         .collect();
     gaps.sort_by_key(|gap| gap.from);
-    let mut annotations: Vec<_> = recording
-        .annotations()
-        .into_iter()
-        .filter(|recorded| recorded.superseded_by.is_none())
-        .map(|recorded| recorded.annotation)
-        .collect();
+    let mut annotations = recording.standing_annotations();
     annotations.sort_by_key(|annotation| annotation.onset);
     let zone = session.zone;
     Ok(RecordingShowReply {

@@ -1,0 +1,313 @@
+//! Annotations on recordings that run and on those that have ended.
+
+use crate::collect::folder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::facade::Workstation;
+use crate::limits::{MAX_ANNOTATION_CHARS, MAX_CODE_CHARS};
+use crate::live::Live;
+use crate::notary::id_of;
+use crate::records::SessionRecord;
+use crate::view::messages::MarkView;
+use acquisition::Mark;
+use clinic::SessionId;
+use events::payloads::RecordingAnnotated;
+use recording::{ClosedSegment, OsEntropy, OsStorage, Unlock};
+use signal::{Annotation, AnnotationId, AnnotationOrigin, UtcNanos};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// What is to be marked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAnnotation {
+    /// When.
+    pub onset: UtcNanos,
+    /// How long, ns.
+    pub duration_ns: Option<i64>,
+    /// Description.
+    pub text: String,
+    /// Code.
+    pub code: Option<String>,
+}
+
+/// One annotation after the other: each reads which number is free.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// The setting that names sessions whose annotation the ledger may not have yet.
+const PENDING: &str = "annotations.pending";
+
+impl NewAnnotation {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.code.is_none()
+    }
+
+    /// Trims, and refuses what no annotation may be. A code goes into events and the ledger, where
+    /// nothing may stand that could name a person: it is a word.
+    fn checked(mut self) -> Result<Self> {
+        let invalid = |message: String| Err(Error::new(ErrorKind::Invalid, message, ""));
+        self.text = self.text.trim().to_owned();
+        if self.text.chars().count() > MAX_ANNOTATION_CHARS {
+            return invalid(format!(
+                "an annotation may have at most {MAX_ANNOTATION_CHARS} characters"
+            ));
+        }
+        let word = |code: &String| {
+            let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            !code.is_empty() && code.len() <= MAX_CODE_CHARS && code.chars().all(fits)
+        };
+        if self.code.as_ref().is_some_and(|code| !word(code)) {
+            return invalid("a code is a word of small letters, digits and '_'".to_owned());
+        }
+        if self.duration_ns.is_some_and(|duration| duration < 0) {
+            return invalid("an annotation cannot end before it begins".to_owned());
+        }
+        Ok(self)
+    }
+
+    fn annotation(&self, id: AnnotationId, supersedes: Option<AnnotationId>) -> Annotation {
+        Annotation {
+            id,
+            onset: self.onset,
+            duration_ns: self.duration_ns,
+            text: self.text.clone(),
+            code: self.code.clone(),
+            origin: AnnotationOrigin::Person,
+            channels: Vec::new(),
+            supersedes,
+        }
+    }
+}
+
+impl Workstation {
+    /// Adds an annotation to a recording, named by its own id or its session's.
+    ///
+    /// # Errors
+    /// An annotation that says nothing or too much, no such recording, a session that has not
+    /// recorded to its end, the disk.
+    pub async fn add_annotation(&self, id: &str, new: NewAnnotation) -> Result<AnnotationId> {
+        let new = new.checked()?;
+        if new.is_empty() {
+            let message = "an annotation has a text or a code";
+            return Err(Error::new(ErrorKind::Invalid, message, ""));
+        }
+        self.annotated(id, new, None).await
+    }
+
+    /// Puts an annotation in the place of another, which stays in the record; one that says nothing
+    /// withdraws it.
+    ///
+    /// # Errors
+    /// As [`Self::add_annotation`]; there is no such annotation, or it is superseded already.
+    pub async fn supersede_annotation(
+        &self,
+        id: &str,
+        old: AnnotationId,
+        new: NewAnnotation,
+    ) -> Result<AnnotationId> {
+        self.annotated(id, new.checked()?, Some(old)).await
+    }
+
+    /// Annotations of a recording, superseded ones with what took their place.
+    ///
+    /// # Errors
+    /// No such recording, another key, damage beyond opening.
+    pub async fn annotations(&self, id: &str) -> Result<Vec<MarkView>> {
+        let session = self.room.records()?.session_by_any_id(id).await?;
+        self.recorded_marks(&session).await
+    }
+
+    async fn recorded_marks(&self, session: &SessionRecord) -> Result<Vec<MarkView>> {
+        let kept = self.kept(session);
+        let read = move || -> Result<Vec<MarkView>> {
+            let kept = kept()?;
+            let known = kept.read().annotations();
+            let mark = |known: recording::RecordedAnnotation| MarkView {
+                annotation: known.annotation,
+                superseded_by: known.superseded_by,
+            };
+            Ok(known.into_iter().map(mark).collect())
+        };
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|error| Error::internal("read the annotations", &error))?
+    }
+
+    async fn annotated(
+        &self,
+        id: &str,
+        new: NewAnnotation,
+        supersedes: Option<AnnotationId>,
+    ) -> Result<AnnotationId> {
+        let session = self.room.records()?.session_by_any_id(id).await?;
+        let _turn = TURN.lock().await;
+        let live = self.room.live.get(session.id);
+        let known = self
+            .known_marks(&session, live.as_deref(), supersedes)
+            .await?;
+        let old = match supersedes {
+            Some(id) => Some(standing(&known, id)?),
+            None => None,
+        };
+        if let Some(live) = live {
+            let mark = Mark {
+                onset: new.onset,
+                duration_ns: new.duration_ns,
+                text: new.text.clone(),
+                code: new.code.clone(),
+                origin: AnnotationOrigin::Person,
+                channels: Vec::new(),
+            };
+            let id = live.supersede(mark, supersedes)?;
+            if let Some(annotation) = old {
+                live.hub.tell(MarkView {
+                    annotation,
+                    superseded_by: Some(id),
+                });
+            }
+            let said = self.said(&session, id, supersedes, &new);
+            self.room.say(session.id, &said).await;
+            return Ok(id);
+        }
+        let next = known.iter().map(|mark| mark.annotation.id.0 + 1).max();
+        let id = AnnotationId(next.unwrap_or(1));
+        self.append(&session, &new.annotation(id, supersedes))
+            .await?;
+        Ok(id)
+    }
+
+    /// The marks that a decision needs: all of an ended recording, the one concerned of a running.
+    async fn known_marks(
+        &self,
+        session: &SessionRecord,
+        live: Option<&Live>,
+        wanted: Option<AnnotationId>,
+    ) -> Result<Vec<MarkView>> {
+        let (Some(live), Some(wanted)) = (live, wanted) else {
+            return match live {
+                Some(_) => Ok(Vec::new()),
+                None => self.recorded_marks(session).await,
+            };
+        };
+        // The latest are in memory before they are on the disk.
+        let mut known = match live.hub.find_mark(wanted) {
+            Some(_) => Vec::new(),
+            None => self.recorded_marks(session).await?,
+        };
+        known.extend(live.hub.find_mark(wanted));
+        Ok(known)
+    }
+
+    /// Adds a segment with the annotation to an ended recording, and its hash to the ledger in one
+    /// unit with the event that tells of it.
+    async fn append(&self, session: &SessionRecord, annotation: &Annotation) -> Result<()> {
+        let room = &self.room;
+        self.must_have_ended(session).await?;
+        let records = room.records()?;
+        let mut pending: Vec<SessionId> = records.kept_setting(PENDING).await?.unwrap_or_default();
+        if !pending.contains(&session.id) {
+            pending.push(session.id);
+        }
+        records.keep_setting(PENDING, &pending).await?;
+        let unlock = Unlock::Station(room.station_key()?);
+        let (at, added) = (folder(room, session.recording), annotation.clone());
+        let write = move || {
+            recording::annotate(&at, &unlock, Arc::new(OsStorage), &mut OsEntropy, &[added])
+        };
+        let written = tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|error| Error::internal("annotate the recording", &error))?;
+        room.shelf.forget(session.recording);
+        let segment = written?;
+        let new = NewAnnotation {
+            onset: annotation.onset,
+            duration_ns: annotation.duration_ns,
+            text: annotation.text.clone(),
+            code: annotation.code.clone(),
+        };
+        let said = self.said(session, annotation.id, annotation.supersedes, &new);
+        pending.retain(|id| *id != session.id);
+        self.enter(session, &segment, &said, &pending).await
+    }
+
+    async fn enter(
+        &self,
+        session: &SessionRecord,
+        segment: &ClosedSegment,
+        said: &RecordingAnnotated,
+        pending: &[SessionId],
+    ) -> Result<()> {
+        let notary = self.room.notary()?;
+        let closed = crate::collect::segment_closed(session, "events", segment);
+        let mut closed = notary.event(session.id.0, &closed)?;
+        closed.event_id = id_of(session.id.0, &crate::collect::segment_key(session, segment));
+        let events = [closed, notary.event(session.id.0, said)?];
+        let records = self.room.records()?;
+        records.commit_with_setting(events, PENDING, &pending).await
+    }
+
+    /// A recording that a session is still to go on with belongs to its recorder.
+    async fn must_have_ended(&self, session: &SessionRecord) -> Result<()> {
+        if session.outcome.is_some() {
+            return Ok(());
+        }
+        let kept = self.kept(session);
+        let finished = tokio::task::spawn_blocking(move || -> Result<bool> {
+            Ok(kept()?.read().finished().is_some())
+        })
+        .await
+        .map_err(|error| Error::internal("look into the recording", &error))??;
+        if finished {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "the session is interrupted, and its recording not at its end",
+            "Resume the session, or end it first.",
+        ))
+    }
+
+    fn said(
+        &self,
+        session: &SessionRecord,
+        id: AnnotationId,
+        supersedes: Option<AnnotationId>,
+        new: &NewAnnotation,
+    ) -> RecordingAnnotated {
+        RecordingAnnotated {
+            recording_id: session.recording.0,
+            annotation: id.0,
+            code: new.code.clone(),
+            supersedes: supersedes.map(|old| old.0),
+            withdrawn: new.is_empty(),
+            by_user_id: self.room.by_user_id(),
+        }
+    }
+
+    /// Enters annotations whose engine died before the ledger had them.
+    pub(crate) async fn enter_pending_annotations(&self) -> Result<()> {
+        let records = self.room.records()?;
+        let Some(pending) = records.kept_setting::<Vec<SessionId>>(PENDING).await? else {
+            return Ok(());
+        };
+        for id in pending {
+            let session = records.session(id).await?;
+            crate::collect::note_closed_segments(&self.room, &session).await?;
+        }
+        records
+            .keep_setting(PENDING, &Vec::<SessionId>::new())
+            .await
+    }
+}
+
+/// The annotation to be superseded, if it stands.
+fn standing(known: &[MarkView], id: AnnotationId) -> Result<Annotation> {
+    let found = known.iter().find(|mark| mark.annotation.id == id);
+    match found {
+        Some(mark) if mark.superseded_by.is_none() => Ok(mark.annotation.clone()),
+        Some(_) => Err(Error::new(
+            ErrorKind::Conflict,
+            format!("annotation {} is superseded already", id.0),
+            "Look at the recording again.",
+        )),
+        None => Err(Error::not_found("annotation", id.0)),
+    }
+}
