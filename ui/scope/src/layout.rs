@@ -4,7 +4,7 @@ use egui::{Pos2, Rect, pos2, vec2};
 use ui_types::{RowView, ScopeSettings};
 
 use crate::limits::{
-    AXIS_PT, CHAIN_SPACE, ECG_SENSITIVITY_RATIO, FIT_PART, FLAGS_PT, GUTTER_PT, MAX_SIDE_PX,
+    AXIS_PT, CHAIN_SPACE, ECG_ROW_HEIGHTS, ECG_UV_MM, FIT_PART, FLAGS_PT, GUTTER_PT, MAX_SIDE_PX,
     RIGHT_PT,
 };
 use crate::view::{Row, is_ecg};
@@ -74,22 +74,29 @@ pub(crate) struct Place {
 
 /// Spreads the rows over the height below the flags, with a space between chains.
 pub(crate) fn places(rows: &[Row], settings: &ScopeSettings, frame: &Frame) -> Vec<Place> {
-    let mut spaces = 0.0;
+    // Begin of each row and its height, in heights of an ordinary row.
+    let mut end = 0.0;
     let mut starts = Vec::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
         if at > 0 && row.view.chain != rows[at - 1].view.chain {
-            spaces += CHAIN_SPACE;
+            end += CHAIN_SPACE;
         }
-        starts.push(at as f64 + spaces);
+        let heights = if is_ecg(&row.view) {
+            ECG_ROW_HEIGHTS
+        } else {
+            1.0
+        };
+        starts.push((end, heights));
+        end += heights;
     }
     let top = f64::from(frame.traces.top() + FLAGS_PT.min(frame.traces.height() / 4.0));
     let height = (f64::from(frame.traces.bottom()) - top).max(1.0);
-    let height_pt = height / (rows.len() as f64 + spaces).max(1.0);
+    let unit_pt = height / f64::max(end, 1.0);
     rows.iter()
         .zip(starts)
-        .map(|(row, start)| Place {
-            base_pt: top + (start + 0.5) * height_pt,
-            height_pt,
+        .map(|(row, (start, heights))| Place {
+            base_pt: top + (start + heights / 2.0) * unit_pt,
+            height_pt: heights * unit_pt,
             scale: scale(&row.view, settings),
         })
         .collect()
@@ -109,7 +116,7 @@ fn scale(row: &RowView, settings: &ScopeSettings) -> Scale {
 pub(crate) fn sensitivity(row: &RowView, settings: &ScopeSettings) -> f64 {
     let own = settings.sensitivity_by_kind.get(&row.kind).copied();
     own.unwrap_or(if is_ecg(row) {
-        settings.sensitivity_uv_mm * ECG_SENSITIVITY_RATIO
+        ECG_UV_MM
     } else {
         settings.sensitivity_uv_mm
     })

@@ -56,9 +56,11 @@ pub(crate) const ZONE_MIN: std::ops::RangeInclusive<i32> = -1_080..=1_080;
 /// CSS pixels a millimetre taken: 25 to 1,270 dots an inch.
 pub(crate) const PX_PER_MM: std::ops::RangeInclusive<f64> = 1.0..=50.0;
 
-/// Sensitivity of ECG as a multiple of the EEG's: an R wave of 1 mV measures 14.3 mm where 100 µV of EEG do.
-/// Said beside the row's label.
-pub(crate) const ECG_SENSITIVITY_RATIO: f64 = 10.0;
+/// Sensitivity of ECG, µV/mm: the 10 mm/mV that ECG is read at everywhere. Said beside the row's label.
+pub(crate) const ECG_UV_MM: f64 = 100.0;
+
+/// Height of a row of ECG as a multiple of the others': its waves are as high as that.
+pub(crate) const ECG_ROW_HEIGHTS: f64 = 2.0;
 
 /// Part of its height that a row of another unit fills.
 pub(crate) const FIT_PART: f64 = 0.8;
@@ -112,8 +114,9 @@ pub(crate) const BAR_UV: &[f64] = &[
     50.0, 20.0, 100.0, 10.0, 200.0, 5.0, 500.0, 2.0, 1_000.0, 1.0, 2_000.0, 5_000.0, 10_000.0, 0.5,
     0.2, 0.1,
 ];
-/// Lengths of the scale bar, CSS pixels, that can be read and are not in the way.
-pub(crate) const BAR_PT: std::ops::RangeInclusive<f64> = 16.0..=110.0;
+/// Heights and widths of the scale bar, CSS pixels, that can be read and are not in the way.
+pub(crate) const BAR_HEIGHT_PT: std::ops::RangeInclusive<f64> = 16.0..=110.0;
+pub(crate) const BAR_WIDTH_PT: std::ops::RangeInclusive<f64> = 24.0..=260.0;
 /// Times of the scale bar, s, the preferred one first.
 pub(crate) const BAR_S: &[f64] = &[1.0, 0.5, 5.0, 0.2, 0.1, 10.0, 30.0, 60.0, 300.0, 3_600.0];
 

@@ -1,11 +1,14 @@
 //! What stands on the traces: gaps, annotations, marks of channels, scale bar, notes, cursor and marquee.
 
+use std::ops::RangeInclusive;
+
 use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, pos2, vec2};
 use ui_types::{AnnotationMark, GapMark};
 
 use crate::layout::Frame;
 use crate::limits::{
-    BAR_PT, BAR_S, BAR_UV, FLAG_CHARS, FLAG_LANE_PT, FLAG_LANES, FLAGS_PT, HIT_PT,
+    BAR_HEIGHT_PT, BAR_S, BAR_UV, BAR_WIDTH_PT, FLAG_CHARS, FLAG_LANE_PT, FLAG_LANES, FLAGS_PT,
+    HIT_PT,
 };
 use crate::paint::boxed;
 use crate::scope::Scope;
@@ -55,29 +58,36 @@ fn gaps(
         };
         let stretches = bands(scope, view, stream, frame);
         let text = gap_text(scope, gap);
-        let mut written = false;
-        for (from, to) in window.spans(gap.from_utc_ns, view.gap_end(gap)) {
-            let left = frame.traces.left() + from as f32 / frame.ppp;
-            let right = (frame.traces.left() + to as f32 / frame.ppp).max(left + GAP_LEAST_PT);
+        let spans: Vec<_> = window
+            .spans(gap.from_utc_ns, view.gap_end(gap))
+            .map(|(from, to)| {
+                let left = frame.traces.left() + from as f32 / frame.ppp;
+                let right = frame.traces.left() + to as f32 / frame.ppp;
+                egui::Rangef::new(left, right.max(left + GAP_LEAST_PT))
+            })
+            .collect();
+        for x in &spans {
             for band in &stretches {
-                let rect = Rect::from_x_y_ranges(left..=right, *band);
-                hatch(painter, rect, colours);
-                if !written {
-                    written = true;
-                    // In the hatch where there is room, else beside it.
-                    let middle = pos2((left + right) / 2.0, band.min + 14.0);
-                    let (least, most) = (frame.traces.left() + 44.0, frame.traces.right() - 44.0);
-                    let anchor = pos2(middle.x.min(most).max(least), middle.y);
-                    boxed(
-                        painter,
-                        anchor,
-                        Align2::CENTER_CENTER,
-                        &text,
-                        (colours.warning, colours.raised, colours.warning),
-                        strong(12.0),
-                    );
-                }
+                hatch(painter, Rect::from_x_y_ranges(*x, *band), colours);
             }
+        }
+        // Written where there is most room, within the traces whatever the room.
+        let widest = spans
+            .iter()
+            .max_by(|one, other| one.span().total_cmp(&other.span()));
+        if let (Some(x), Some(band)) = (widest, stretches.first()) {
+            let (least, most) = (frame.traces.left() + 44.0, frame.traces.right() - 44.0);
+            boxed(
+                painter,
+                pos2(
+                    x.center().min(most).max(least),
+                    band.min + band.span() * 0.3,
+                ),
+                Align2::CENTER_CENTER,
+                &text,
+                (colours.warning, colours.raised, colours.warning),
+                strong(12.0),
+            );
         }
     }
 }
@@ -312,10 +322,15 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
     let settings = &scope.settings;
     let pt_per_uv = settings.px_per_mm / settings.sensitivity_uv_mm;
     let pt_per_s = SECOND_NS / window.px_ns() / f64::from(frame.ppp);
-    let fits = |per: f64| move |value: &&f64| BAR_PT.contains(&(**value * per));
+    let fits = |per: f64, within: RangeInclusive<f64>| {
+        move |value: &&f64| within.contains(&(**value * per))
+    };
     let (Some(&uv), Some(&s)) = (
-        BAR_UV.iter().find(fits(pt_per_uv)),
-        BAR_S.iter().find(fits(pt_per_s)).or(BAR_S.first()),
+        BAR_UV.iter().find(fits(pt_per_uv, BAR_HEIGHT_PT)),
+        BAR_S
+            .iter()
+            .find(fits(pt_per_s, BAR_WIDTH_PT))
+            .or(BAR_S.first()),
     ) else {
         return;
     };
@@ -326,22 +341,20 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
         words::word(settings, "positive_up")
     };
     let ink = colours.text;
-    let texts = [
-        format!("{} µV", words::number(uv)),
-        format!("{} s", words::number(s)),
-        polarity.to_owned(),
-    ];
-    let galleys: Vec<_> = texts
-        .iter()
-        .map(|text| painter.layout_no_wrap(text.clone(), plain(12.0), ink))
-        .collect();
-    let text_width = galleys.iter().map(|text| text.size().x).fold(0.0, f32::max);
-    let line = galleys[0].size().y;
-    let block = vec2(
-        width.max(text_width) + text_width.min(60.0) + 24.0,
-        height.max(2.0 * line) + line + 14.0,
+    let line = |text: String| painter.layout_no_wrap(text, plain(12.0), ink);
+    let (amplitude, time) = (
+        line(format!("{} µV", words::setting(uv))),
+        line(format!("{} s", words::setting(s))),
+    );
+    let polarity = line(polarity.to_owned());
+    // Bar and base form an L; the words of the bar stand in it, those of the base below.
+    let words_height = amplitude.size().y + polarity.size().y;
+    let inner = vec2(
+        width.max(8.0 + amplitude.size().x.max(polarity.size().x)),
+        height.max(words_height + 4.0),
     );
     let right_bottom = frame.traces.right_bottom() - vec2(6.0, 6.0);
+    let block = inner + vec2(20.0, time.size().y + 14.0);
     let rect = Rect::from_min_max(right_bottom - block, right_bottom);
     painter.rect(
         rect,
@@ -350,14 +363,15 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
         Stroke::new(1.0, colours.line_strong),
         egui::StrokeKind::Inside,
     );
-    let corner = pos2(rect.left() + 10.0, rect.bottom() - line - 8.0);
+    let corner = pos2(rect.left() + 10.0, rect.top() + 6.0 + inner.y);
     let stroke = Stroke::new(2.0, ink);
     painter.line_segment([corner, corner - vec2(0.0, height)], stroke);
     painter.line_segment([corner, corner + vec2(width, 0.0)], stroke);
-    let beside = pos2(corner.x + 8.0, corner.y - height.max(2.0 * line));
-    painter.galley(beside, galleys[0].clone(), ink);
-    painter.galley(beside + vec2(0.0, line), galleys[2].clone(), ink);
-    painter.galley(pos2(corner.x, corner.y + 3.0), galleys[1].clone(), ink);
+    let beside = corner + vec2(8.0, -words_height - 3.0);
+    let second = beside + vec2(0.0, amplitude.size().y);
+    painter.galley(beside, amplitude, ink);
+    painter.galley(second, polarity, ink);
+    painter.galley(corner + vec2(0.0, 4.0), time, ink);
     if !settings.calibrated {
         boxed(
             painter,

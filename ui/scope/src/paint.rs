@@ -110,6 +110,10 @@ fn plot(scope: &Scope, ui: &mut Ui, frame: &Frame, colours: Colours) {
     let labelled: Vec<_> = lines
         .iter()
         .filter(|line| line.strong || every)
+        // One that would be cut off at the edge is left out.
+        .filter(|line| {
+            (frame.width_px as f64 - line.x_px) / f64::from(frame.ppp) > TIME_APART_PT / 3.0
+        })
         .copied()
         .collect();
     let marks: Vec<_> = labelled
@@ -350,7 +354,7 @@ fn second_line(
     }
     let own = sensitivity(&row.view, &scope.settings);
     (is_ecg(&row.view) || own != scope.settings.sensitivity_uv_mm)
-        .then(|| format!("{} µV/mm", words::number(own)))
+        .then(|| format!("{} µV/mm", words::setting(own)))
 }
 
 /// A word in a box, so that it can be read on traces; returns the box.

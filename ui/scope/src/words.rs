@@ -75,6 +75,16 @@ pub(crate) fn number(value: f64) -> String {
     text.replace('-', "−")
 }
 
+/// A setting or a scale, as short as it can be written.
+pub(crate) fn setting(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
 /// A length of time.
 pub(crate) fn seconds(value: f64) -> String {
     if value < 1.0 {
@@ -153,6 +163,10 @@ mod tests {
         assert_eq!(value([-23.0, -23.0], "uV"), "−23.0 µV");
         assert_eq!(value([-20.0, 120.4], "µV"), "−20.0 … 120 µV");
         assert_eq!(number(-0.001), "0");
+        assert_eq!(
+            [0.5, 1.0, 50.0, 100.0].map(setting),
+            ["0.5", "1", "50", "100"]
+        );
         assert_eq!(short("Hyperventilation", 5), "Hype…");
     }
 }

@@ -37,7 +37,7 @@ pub struct ScopeSettings {
     /// Sensitivity of potentials, µV/mm; other units fit their rows.
     pub sensitivity_uv_mm: f64,
     /// Sensitivity of potentials of a kind of channel ('ecg'), µV/mm, where it is not that of all: ECG has
-    /// a tenth of the height by itself.
+    /// 100 µV/mm (10 mm/mV) by itself.
     pub sensitivity_by_kind: BTreeMap<String, f64>,
     /// Time base, s/page; a page is the width of the traces.
     pub page_s: f64,

@@ -102,10 +102,7 @@ fn a_blank_row_says_why_and_the_ecg_stands_at_the_bottom() {
     let labels: Vec<_> = state.rows.iter().map(|row| row.label.as_str()).collect();
     assert_eq!(labels, ["Fp1-F7", "F7-T7", "Fp2-F8", "ECG"]);
     assert_eq!(state.rows[1].value, "F7 is not recorded");
-    assert!(
-        stage.says("70.0 µV/mm"),
-        "the ECG's own sensitivity is said"
-    );
+    assert!(stage.says("100 µV/mm"), "the ECG's own sensitivity is said");
     assert!(
         state
             .rows

@@ -143,7 +143,10 @@ const scope = await Scope.create("traces", JSON.stringify(settings()), (event) =
 window.scope = scope;
 window.shown = () => JSON.parse(scope.state());
 
-const size = told.find((event) => event.event === "resized");
+// The first frame tells how many columns there are.
+const resized = () => told.find((event) => event.event === "resized");
+while (!resized()) await new Promise((then) => setTimeout(then, 20));
+const size = resized();
 const pageS = number("page_s", 10);
 const columnNs = (pageS * 1e9) / size.columns;
 const list = rows();
