@@ -9,6 +9,7 @@ pub mod identity;
 pub mod limits;
 pub mod live;
 pub mod prefs;
+pub mod report_html;
 pub mod route;
 pub mod test_ids;
 pub mod timeline;

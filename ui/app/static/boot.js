@@ -2,7 +2,7 @@
 import init from "./app.js";
 
 const note = document.getElementById("boot");
-init()
+init({ module_or_path: new URL("app_bg.wasm", import.meta.url) })
   .then(() => note?.remove())
   .catch((error) => {
     if (note) note.textContent = `The pages could not be loaded (${error}). Recording is not affected. Start the window again.`;

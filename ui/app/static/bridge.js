@@ -49,7 +49,7 @@ async function scopeModule(fresh) {
   if (!module || fresh) {
     const address = fresh ? `./scope.js?again=${made}` : "./scope.js";
     module = import(address).then(async (loaded) => {
-      await loaded.default();
+      await loaded.default({ module_or_path: new URL("scope_bg.wasm", import.meta.url) });
       return loaded;
     });
     module.catch(() => (module = null));
@@ -139,13 +139,12 @@ export function keyDownNs(event) {
 
 export const nowNs = () => BigInt(Math.round(Date.now() * 1000)) * 1000n;
 
-// The policy of the window forbids style sheets within a document. The report's own is taken over as an
-// object, which the policy allows, without loosening it.
-export function styleReport(frame) {
-  const page = frame.contentDocument;
+// The policy of the window forbids style sheets within a document, also in the frame of the report. Its own
+// is given to it as an object, which the policy allows, without loosening it.
+export function styleReport(frame, style) {
   const sheet = new frame.contentWindow.CSSStyleSheet();
-  sheet.replaceSync([...page.querySelectorAll("style")].map((style) => style.textContent).join("\n"));
-  page.adoptedStyleSheets = [sheet];
+  sheet.replaceSync(style);
+  frame.contentDocument.adoptedStyleSheets = [sheet];
 }
 
 export async function copyText(text) {

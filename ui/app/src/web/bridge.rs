@@ -59,7 +59,7 @@ extern "C" {
     #[wasm_bindgen(js_name = nowNs)]
     fn js_now_ns() -> i64;
     #[wasm_bindgen(catch, js_name = styleReport)]
-    fn js_style_report(frame: &web_sys::HtmlElement) -> Result<(), JsValue>;
+    fn js_style_report(frame: &web_sys::HtmlElement, style: &str) -> Result<(), JsValue>;
     #[wasm_bindgen(catch, js_name = copyText)]
     async fn js_copy_text(text: &str) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(js_name = download)]
@@ -303,8 +303,8 @@ pub(crate) fn zone_offset_min() -> i32 {
     -(js_sys::Date::new_0().get_timezone_offset() as i32)
 }
 
-pub(crate) fn style_report(frame: &web_sys::HtmlElement) {
-    let _ = js_style_report(frame); // unstyled, it can still be read
+pub(crate) fn style_report(frame: &web_sys::HtmlElement, style: &str) {
+    let _ = js_style_report(frame, style); // unstyled, it can still be read
 }
 
 pub(crate) async fn copy_text(text: &str) -> bool {

@@ -355,6 +355,7 @@ fn bar(app: App, signed_in: Memo<bool>) -> impl IntoView {
     };
     view! {
         <header class="bar">
+            <div class="bar-rest">
             <span class="brand">{t(common::PROGRAM)}</span>
             {tabs}
             <span class="grow"></span>
@@ -362,6 +363,7 @@ fn bar(app: App, signed_in: Memo<bool>) -> impl IntoView {
             <span class="clock" role="timer" aria-label=t(words::session::CLOCK) data-testid=id::CLOCK>
                 {move || format::clock_zone(app.now_ns.get(), bridge::zone_offset_min())}
             </span>
+            </div>
             <button type="button" class="stop" data-testid=id::EMERGENCY_STOP title=t(common::EMERGENCY_STOP_TITLE)
                 aria-keyshortcuts="Control+." on:click=move |_| app.emergency_stop()>
                 <span aria-hidden="true">"■ "</span>{t(common::EMERGENCY_STOP)}" "{key_hint("Ctrl+.")}

@@ -18,9 +18,10 @@ pub(crate) fn grade_word(grade: &str) -> Text {
     }
 }
 
-/// Half the width of the drawing, in its own units; the head's edge is at 100 × 0.8.
-const HALF: f64 = 118.0;
-const SCALE: f64 = 100.0;
+/// The drawing: the head's edge, 72 degrees from the vertex, is 0.8 of the scale from its middle; the ears
+/// lie further out, and every electrode has room for its name and value.
+const SCALE: f64 = 145.0;
+const VIEW: &str = "-192 -152 384 304";
 
 /// An electrode's shape: circle for good, square for acceptable, triangle for bad, diamond for a bridge,
 /// an empty circle for not measured.
@@ -65,8 +66,8 @@ fn electrode(impedance: &ImpedanceView) -> Option<AnyView> {
             <g transform=moved data-testid="electrode" data-id=impedance.electrode.clone() data-grade=impedance.grade.clone()>
                 <title>{title}</title>
                 {shape(&impedance.grade)}
-                <text class="label" y="-12">{impedance.electrode.clone()}</text>
-                <text class="value" y="20">{short_value(impedance.impedance_kohm)}</text>
+                <text class="label" y="-13">{impedance.electrode.clone()}</text>
+                <text class="value" y="21">{short_value(impedance.impedance_kohm)}</text>
             </g>
         }
         .into_any(),
@@ -98,10 +99,10 @@ pub(crate) fn head_map(
     };
     view! {
         <figure class="head" data-testid=id::HEAD_MAP>
-            <svg viewBox=format!("{0} {0} {1} {1}", -HALF, 2.0 * HALF) role="img" aria-label=t(words::HEAD_MAP)>
-                <circle class="scalp" r="80"/>
-                <path class="scalp" d="M -9 -79.5 L 0 -94 L 9 -79.5"/>
-                <path class="scalp" d="M -79.5 -12 Q -92 0 -79.5 12 M 79.5 -12 Q 92 0 79.5 12"/>
+            <svg viewBox=VIEW role="img" aria-label=t(words::HEAD_MAP)>
+                <circle class="scalp" r="116"/>
+                <path class="scalp" d="M -11 -115.5 L 0 -132 L 11 -115.5"/>
+                <path class="scalp" d="M -115.5 -14 Q -130 0 -115.5 14 M 115.5 -14 Q 130 0 115.5 14"/>
                 {move || impedances.get().iter().filter_map(electrode).collect_view()}
             </svg>
             {move || {

@@ -123,7 +123,7 @@ pub(super) fn signatures(report: &ReportView) -> impl IntoView + use<> {
             .ledger_sequence
             .map(|sequence| fill(words::LEDGER_ENTRY, &[("n", &sequence.to_string())]));
         view! {
-            <li>
+            <li class="block">
                 <strong>"✔ "{who}</strong><br/>
                 {one.meaning.clone()}<br/>
                 <span class="hint">{entry}" · SHA-256 "{format::short(&one.report_sha256)}"…"</span>

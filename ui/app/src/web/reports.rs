@@ -98,7 +98,7 @@ fn whole(open: Open, report: &ReportView) -> impl IntoView + use<> {
     });
     let made = report.report.is_some();
     let preview = if made {
-        preview(report.html.clone()).into_any()
+        preview(&report.html).into_any()
     } else {
         not_made(open).into_any()
     };
@@ -125,14 +125,16 @@ fn whole(open: Open, report: &ReportView) -> impl IntoView + use<> {
 }
 
 /// The report's own page: no scripts (the sandbox), nothing from elsewhere (its own policy).
-fn preview(html: String) -> impl IntoView {
+fn preview(html: &str) -> impl IntoView + use<> {
     let app = app();
+    let (style, html) = crate::report_html::split_style(html);
+    let style = StoredValue::new(style);
     let frame = NodeRef::<html::Iframe>::new();
     let hidden = move || app.hidden();
     view! {
         {move || hidden().then(|| view! { <p class="band accent">{t(common::IDENTITY_HIDDEN)}</p> })}
         <iframe class="report" class:blurred=hidden node_ref=frame title=t(words::PREVIEW) data-testid=id::REPORT_FRAME sandbox="allow-same-origin"
-            srcdoc=html on:load=move |_| if let Some(frame) = frame.get_untracked() { bridge::style_report(&frame) }></iframe>
+            srcdoc=html on:load=move |_| if let Some(frame) = frame.get_untracked() { bridge::style_report(&frame, &style.get_value()) }></iframe>
     }
 }
 

@@ -293,10 +293,10 @@ fn paging(reading: Reading) -> impl IntoView {
     };
     view! {
         <div class="row" role="group" aria-label=t(words::TRACES)>
-            {button(id::TO_BEGIN, "⏮", words::TO_BEGIN, Action::Begin)}
+            {button(id::TO_BEGIN, "|◀", words::TO_BEGIN, Action::Begin)}
             {button(id::PAGE_BACK, "◀", words::PAGE_BACK, Action::Page(-1))}
             {button(id::PAGE_ON, "▶", words::PAGE_ON, Action::Page(1))}
-            {button(id::TO_END, "⏭", words::TO_END, Action::End)}
+            {button(id::TO_END, "▶|", words::TO_END, Action::End)}
             <span class="number" data-testid="page-time">{now}</span>
         </div>
     }

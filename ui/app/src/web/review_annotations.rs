@@ -195,16 +195,7 @@ pub(crate) fn annotation_list(reading: Reading, marks: Marks) -> impl IntoView {
     };
     let item = move |one: AnnotationView| {
         let (at, number) = (one.onset_utc_ns, one.id);
-        let word = one
-            .code
-            .as_deref()
-            .map_or(one.text.as_str(), |code| codes::word(code, &one.text))
-            .to_owned();
-        let text = if one.text.len() > word.len() {
-            one.text.clone()
-        } else {
-            word
-        };
+        let text = codes::annotation(one.code.as_deref(), &one.text).to_owned();
         let length = one
             .duration_s
             .map(|seconds| format!(" · {}", format::span(seconds)));

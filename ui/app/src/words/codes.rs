@@ -91,6 +91,18 @@ pub fn word<'a>(code: &str, fallback: &'a str) -> &'a str {
         .map_or(fallback, |(_, text)| t(*text))
 }
 
+/// An annotation as it is read: a coded one in the language of the page, unless someone wrote more with it.
+#[must_use]
+pub fn annotation<'a>(code: Option<&str>, written: &'a str) -> &'a str {
+    let known = code.and_then(|code| CODES.iter().find(|(known, _)| *known == code));
+    match known {
+        Some((_, text)) if written.is_empty() || written == text.en || written == text.de => {
+            t(*text)
+        }
+        _ => written,
+    }
+}
+
 /// Words for the canvas by key.
 #[must_use]
 pub fn canvas() -> std::collections::BTreeMap<String, String> {
@@ -100,7 +112,13 @@ pub fn canvas() -> std::collections::BTreeMap<String, String> {
         .collect()
 }
 
-/// What the pages read aloud of a code in a language.
+/// What is written into the record for a code: the record is read elsewhere and speaks English.
+#[must_use]
+pub fn recorded<'a>(code: &str, fallback: &'a str) -> &'a str {
+    word_in(code, Language::English).unwrap_or(fallback)
+}
+
+/// The word for a code in a language.
 #[must_use]
 pub fn word_in(code: &str, language: Language) -> Option<&'static str> {
     let (_, text) = CODES.iter().find(|(known, _)| *known == code)?;
@@ -116,6 +134,13 @@ mod tests {
         assert_eq!(word("eyes_open", "x"), "Eyes open");
         assert_eq!(word("made_up", "Made up"), "Made up");
         assert_eq!(word_in("drowsy", Language::German), Some("Schläfrig"));
+        assert_eq!(annotation(Some("drowsy"), "Schläfrig"), "Drowsy");
+        assert_eq!(annotation(Some("drowsy"), ""), "Drowsy");
+        assert_eq!(
+            annotation(Some("drowsy"), "Drowsy; effort: good"),
+            "Drowsy; effort: good"
+        );
+        assert_eq!(annotation(None, "coughs"), "coughs");
     }
 
     #[test]

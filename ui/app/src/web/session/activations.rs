@@ -68,9 +68,9 @@ fn activation(live: Live, one: ActivationView) -> impl IntoView {
     let title = codes::word(&one.id, &one.title).to_owned();
     let begin = move || {
         stored.with_value(|one| {
-            let mut text = codes::word(&one.begin_code, &one.title).to_owned();
+            let mut text = codes::recorded(&one.begin_code, &one.title).to_owned();
             if !all_checked() {
-                text = format!("{text} ({})", t(words::ACTIVATION_NO_CHECK));
+                text = format!("{text} ({})", words::ACTIVATION_NO_CHECK.en);
             }
             live.mark(text, Some(one.begin_code.clone()), bridge::now_ns());
         });
@@ -84,7 +84,7 @@ fn activation(live: Live, one: ActivationView) -> impl IntoView {
                 .filter(|(_, answer)| !answer.is_empty())
                 .map(|(name, answer)| format!("{name}: {answer}"))
                 .collect();
-            let word = codes::word(&one.end_code, &one.title);
+            let word = codes::recorded(&one.end_code, &one.title);
             let text = if said.is_empty() {
                 word.to_owned()
             } else {

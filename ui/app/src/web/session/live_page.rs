@@ -57,7 +57,7 @@ pub(super) fn page(live: Live) -> impl IntoView {
         let facts = Facts::of(live);
         move || {
             if away() {
-                return view! { <div class="panel">{unlock_form()}</div> }.into_any();
+                return view! { <div class="panel">{unlock_form()}</div> {alerts::alert_list(live, &facts)} }.into_any();
             }
             side(live, &facts, note).into_any()
         }
@@ -71,10 +71,13 @@ pub(super) fn page(live: Live) -> impl IntoView {
     };
     view! {
         <div class="page session">
+            <h1 class="unseen">{t(common::SESSION)}</h1>
             {status::patient_banner(app, patient, Signal::derive(move || provenance.get().unwrap_or_default()))}
             <div class="over-traces">
                 {status::steps(&facts)}
                 {status::status(live, &facts)}
+                <span class="grow"></span>
+                {tools::end_button(live, &facts)}
             </div>
             {tools::paused_band(live)}
             {consent_band(live)}
@@ -101,13 +104,13 @@ fn side(live: Live, facts: &Facts, note: NodeRef<html::Input>) -> impl IntoView 
     let limits = limits(live);
     view! {
         {alerts::alert_list(live, facts)}
-        {marks::mark_list(live, note)}
+        {marks::mark_list(live, note, collects)}
+        {tools::tools(live, facts)}
         {move || collects.get().then(|| activations::activations(live))}
         <details class="panel" open>
             <summary>{t(words::MEASURE_AGAIN)}</summary>
             {head_map(impedances, limits)}
         </details>
-        {tools::tools(live, facts)}
     }
 }
 

@@ -21,7 +21,7 @@ impl Live {
         let body = SessionAnnotate {
             id: self.id.get_untracked(),
             text: text.clone(),
-            code,
+            code: code.clone(),
             onset_utc_ns: Some(at_ns),
         };
         spawn_local(async move {
@@ -29,7 +29,8 @@ impl Live {
                 Ok(reply) => {
                     self.placed.try_set_value(Some((reply.annotation, at_ns)));
                     let time = format::clock(at_ns, bridge::zone_offset_min());
-                    let said = fill(words::MARKED, &[("text", &text), ("time", &time)]);
+                    let shown = codes::annotation(code.as_deref(), &text);
+                    let said = fill(words::MARKED, &[("text", shown), ("time", &time)]);
                     app.notify_undo(
                         Tone::Good,
                         said,
@@ -80,7 +81,7 @@ pub(super) fn take_keys(live: Live, note: NodeRef<html::Input>) {
                 .protocol()
                 .and_then(|protocol| protocol.annotations.into_iter().find(|one| one.key == *key));
             if let Some(found) = &found {
-                live.mark(text_of(found), Some(found.code.clone()), at_ns);
+                live.mark(found.text.clone(), Some(found.code.clone()), at_ns);
             }
             found.is_some()
         }
@@ -107,8 +108,9 @@ pub(super) fn mark_buttons(live: Live) -> impl IntoView {
     view! {
         <div class="marks" role="group" aria-label=t(words::MARK) data-testid=id::MARK_BUTTONS>
             {move || protocol.get().unwrap_or_default().into_iter().map(|one| {
-                let (text, code) = (text_of(&one), one.code.clone());
-                let shown = text.clone();
+                // The record has the protocol's own text, whatever the language of the page.
+                let (text, code) = (one.text.clone(), one.code.clone());
+                let shown = text_of(&one);
                 // Stamped when the button goes down, as the keys are.
                 let down = StoredValue::new(None::<i64>);
                 view! {
@@ -128,7 +130,11 @@ pub(super) fn mark_buttons(live: Live) -> impl IntoView {
 }
 
 /// The field of the note and the list of marks.
-pub(super) fn mark_list(live: Live, note: NodeRef<html::Input>) -> impl IntoView {
+pub(super) fn mark_list(
+    live: Live,
+    note: NodeRef<html::Input>,
+    collects: Memo<bool>,
+) -> impl IntoView {
     let text = RwSignal::new(String::new());
     let began = StoredValue::new(None::<i64>);
     let typed = move |value: String| {
@@ -149,13 +155,15 @@ pub(super) fn mark_list(live: Live, note: NodeRef<html::Input>) -> impl IntoView
     view! {
         <section class="panel">
             <h2>{t(words::ANNOTATIONS)}" "<span class="count">{move || live.marks.with(Vec::len)}</span></h2>
-            <form class="row" on:submit=move |event| { event.prevent_default(); send(); }>
+            {move || collects.get().then(|| view! {
+            <form class="note-row" on:submit=move |event| { event.prevent_default(); send(); }>
                 <label class="unseen" for=id::NOTE>{t(words::NOTE)}</label>
-                <input id=id::NOTE data-testid=id::NOTE class="grow" type="text" autocomplete="off" node_ref=note
+                <input id=id::NOTE data-testid=id::NOTE type="text" autocomplete="off" node_ref=note
                     placeholder=t(words::NOTE) title=t(words::NOTE_HINT)
                     prop:value=move || text.get() on:input=move |event| typed(event_target_value(&event))/>
                 <button type="submit" data-testid=id::NOTE_SEND>{t(words::MARK)}" "{action_key(&Action::Note)}</button>
             </form>
+            })}
             <ul class="list" data-testid=id::ANNOTATIONS aria-label=t(words::ANNOTATIONS) tabindex="0">
                 {move || {
                     let marks = live.marks.get();
@@ -165,8 +173,7 @@ pub(super) fn mark_list(live: Live, note: NodeRef<html::Input>) -> impl IntoView
                     // The newest on top: that is the one that was just placed.
                     marks.into_iter().rev().map(|mark| {
                         let at = format::clock(mark.at_ns, bridge::zone_offset_min());
-                        let word = mark.code.as_deref().map_or_else(|| mark.text.clone(), |code| codes::word(code, &mark.text).to_owned());
-                        let text = if mark.text.is_empty() || mark.code.is_some() && mark.text.len() <= word.len() { word } else { mark.text.clone() };
+                        let text = codes::annotation(mark.code.as_deref(), &mark.text).to_owned();
                         view! { <li data-testid="annotation" data-id=mark.id.to_string()><span class="number">{at}</span>" "{text}</li> }
                     }).collect_view().into_any()
                 }}

@@ -163,13 +163,22 @@ pub(super) fn status(live: Live, facts: &Facts) -> impl IntoView + use<> {
         )
     };
     let disk_hours = move || disk.get().flatten();
+    // Of a session that is over, they say nothing.
+    let runs = Memo::new(move |_| {
+        !matches!(
+            state.get(),
+            Some(SessionState::Completed | SessionState::Failed)
+        )
+    });
     view! {
         <div class="status-line">
             <strong class="rec" class:on=move || collects.get() data-testid=id::REC data-recording=move || collects.get().to_string() role="status">{rec}</strong>
             {fact(id::ELAPSED, words::ELAPSED, move || format::length(recorded_s()), || "")}
+            {move || runs.get().then(|| view! {
             {fact(id::REMAINING, words::REMAINING, left, || "")}
             {fact(id::STORED, words::STORED, stored_text, move || if behind() { "warning" } else { "" })}
             {fact(id::DISK, words::DISK, move || disk_hours().map_or_else(|| "—".to_owned(), format::hours), move || disk_class(disk_hours()))}
+            })}
             {fact("reference", words::REFERENCE, reference, || "")}
         </div>
     }

@@ -95,9 +95,18 @@ pub(super) fn tools(live: Live, facts: &Facts) -> impl IntoView + use<> {
                 </button>
                 <button type="button" data-testid=id::RELABEL disabled=move || !collects.get() on:click=move |_| relabel_dialog(live)>{t(words::RELABEL)}</button>
                 <button type="button" data-testid=id::REASSIGN on:click=move |_| reassign_dialog(live)>{t(words::REASSIGN)}</button>
-                <button type="button" class="danger" data-testid=id::END disabled=move || !collects.get() on:click=move |_| end(live)>{t(words::END_RECORDING)}</button>
             </div>
         </section>
+    }
+}
+
+/// Ends the recording; always in reach while there is one.
+pub(super) fn end_button(live: Live, facts: &Facts) -> impl IntoView + use<> {
+    let collects = facts.collects;
+    move || {
+        (collects.get() && !live.app.locked.get()).then(|| {
+            view! { <button type="button" class="danger" data-testid=id::END on:click=move |_| end(live)>{t(words::END_RECORDING)}</button> }
+        })
     }
 }
 
