@@ -76,8 +76,6 @@ pub(super) fn page(live: Live) -> impl IntoView {
             <div class="over-traces">
                 {status::steps(&facts)}
                 {status::status(live, &facts)}
-                <span class="grow"></span>
-                {tools::end_button(live, &facts)}
             </div>
             {tools::paused_band(live)}
             {consent_band(live)}
@@ -218,6 +216,8 @@ fn running(live: Live, view: View, rest: Rest) -> impl IntoView {
                     <span class="number">{format::clock_zone(stretch.from_ns, offset())}</span>
                 })}
                 {measured(live)}
+                <span class="grow"></span>
+                {tools::end_button(live)}
             </div>
             {view_bar(view, traces, true)}
         </div>

@@ -100,14 +100,9 @@ pub(super) fn tools(live: Live, facts: &Facts) -> impl IntoView + use<> {
     }
 }
 
-/// Ends the recording; always in reach while there is one.
-pub(super) fn end_button(live: Live, facts: &Facts) -> impl IntoView + use<> {
-    let collects = facts.collects;
-    move || {
-        (collects.get() && !live.app.locked.get()).then(|| {
-            view! { <button type="button" class="danger" data-testid=id::END on:click=move |_| end(live)>{t(words::END_RECORDING)}</button> }
-        })
-    }
+/// Ends the recording; stands beside the traces while there is one.
+pub(super) fn end_button(live: Live) -> impl IntoView {
+    view! { <button type="button" class="danger" data-testid=id::END on:click=move |_| end(live)>{t(words::END_RECORDING)}</button> }
 }
 
 /// Ends the collection, after asking.
