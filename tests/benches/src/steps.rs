@@ -8,8 +8,9 @@ use crate::measure::{Times, digits, time};
 use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use clinic::{
-    Analysis, ClinicalSession, Collection, CollectionEnd, Exported, Outcome, Preparation, Report,
-    SessionActivities, SessionInput, SessionRef, SessionResult, Validation, register_session,
+    Analysis, ClinicalSession, Collection, CollectionEnd, Conclusion, Exported, Outcome,
+    Preparation, Report, SessionActivities, SessionInput, SessionRef, SessionResult, Validation,
+    register_session,
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -187,6 +188,9 @@ impl SessionActivities for Lengths {
     }
     async fn note_emergency(&self, ctx: ActivityContext, _: SessionRef) -> Result<(), Failure> {
         self.take(&ctx, Duration::ZERO, ()).await
+    }
+    async fn conclude(&self, ctx: ActivityContext, _: SessionRef) -> Result<Conclusion, Failure> {
+        self.take(&ctx, SHORT, Conclusion::default()).await
     }
     async fn analyse(&self, ctx: ActivityContext, _: SessionRef) -> Result<Analysis, Failure> {
         self.take(&ctx, SHORT, Analysis::default()).await

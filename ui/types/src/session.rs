@@ -175,7 +175,8 @@ pub enum StepState {
 /// One step of the workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepView {
-    /// 'validate', 'prepare', 'collect', 'analyse', 'report', 'export'.
+    /// 'validate', 'prepare', 'collect', 'conclude' (impedances at the end), 'analyse', 'report',
+    /// 'export'.
     pub name: String,
     /// Where it stands.
     pub state: StepState,

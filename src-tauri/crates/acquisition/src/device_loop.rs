@@ -1,13 +1,14 @@
 //! The thread `device-<id>`: starts the device, reads it, and brings it back when it is lost.
 
+use crate::check::{Cancel, GradedImpedance, ImpedanceReport, check_impedances};
 use crate::config::AcquisitionConfig;
 use crate::limits::WAIT_SLICE;
 use crate::message::{AcquisitionEvent, EndReason};
 use crate::queue::FeedSender;
 use crate::reader::Reader;
 use contract::{Clock, Device, DeviceError, ErrorKind, Read};
-use crossbeam_channel::Receiver;
-use signal::GapCause;
+use crossbeam_channel::{Receiver, Sender};
+use signal::{GapCause, ImpedanceLimits};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,11 +21,20 @@ pub(crate) struct Wishes {
     pub(crate) pause: AtomicBool,
 }
 
+/// Impedances to be measured in the middle of a recording.
+pub(crate) struct CheckWish {
+    pub(crate) limits: ImpedanceLimits,
+    pub(crate) cancel: Cancel,
+    pub(crate) progress: Sender<GradedImpedance>,
+    pub(crate) done: Sender<Result<ImpedanceReport, DeviceError>>,
+}
+
 /// Everything the thread owns.
 pub(crate) struct DeviceLoop {
     pub(crate) device: Box<dyn Device>,
     pub(crate) reader: Reader,
     pub(crate) feeds: Receiver<FeedSender>,
+    pub(crate) checks: Receiver<CheckWish>,
     pub(crate) wishes: Arc<Wishes>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: AcquisitionConfig,
@@ -76,6 +86,11 @@ impl DeviceLoop {
             self.take_feeds();
             if self.wishes.pause.load(Ordering::Relaxed)
                 && let Err(reason) = self.pause()
+            {
+                return reason;
+            }
+            if let Ok(wish) = self.checks.try_recv()
+                && let Err(reason) = self.check(&wish)
             {
                 return reason;
             }
@@ -151,12 +166,49 @@ impl DeviceLoop {
         self.reader.interrupt_all(GapCause::Paused);
         self.reader.announce(AcquisitionEvent::Paused, true);
         while self.wishes.pause.load(Ordering::Relaxed) {
+            // Before the patient goes back to the device is the time to look at the electrodes.
+            if let Ok(wish) = self.checks.try_recv() {
+                self.measure(&wish);
+            }
             self.wait(WAIT_SLICE, true)?;
         }
         self.connect(0)?;
         self.reader.announce(AcquisitionEvent::Unpaused, true);
         self.reader.hear_all();
         Ok(())
+    }
+
+    /// Measures impedances in the middle of the recording; what is missed is a gap of cause
+    /// `Paused`.
+    fn check(&mut self, wish: &CheckWish) -> Result<(), EndReason> {
+        if wish.cancel.is_cancelled() {
+            return Ok(());
+        }
+        if let Err(error) = self.device.stop() {
+            tracing::warn!(%error, "device could not be told to pause");
+        }
+        self.reader.interrupt_all(GapCause::Paused);
+        self.reader.announce(AcquisitionEvent::Paused, true);
+        self.measure(wish);
+        // Nobody expected data meanwhile.
+        self.reader.hear_all();
+        self.connect(0)?;
+        self.reader.announce(AcquisitionEvent::Unpaused, true);
+        self.reader.hear_all();
+        Ok(())
+    }
+
+    fn measure(&mut self, wish: &CheckWish) {
+        let (stop, cancel) = (Arc::clone(&self.wishes.stop), wish.cancel.clone());
+        let report = check_impedances(self.device.as_mut(), wish.limits, &cancel, &mut |found| {
+            // A stop of the recording does not wait for the other electrodes.
+            if stop.load(Ordering::Relaxed) {
+                cancel.cancel();
+            }
+            let _ = wish.progress.try_send(found.clone());
+        });
+        // Nobody waits any more when it took too long.
+        let _ = wish.done.try_send(report);
     }
 
     /// Waits in slices, so that a stop and new feeds are noticed. `quiet`: nobody expects data.

@@ -1,8 +1,9 @@
 //! Starting an acquisition, and what its owner can do while it runs.
 
 use crate::analysis::AnalysisLoop;
+use crate::check::{Cancel, GradedImpedance, ImpedanceReport};
 use crate::config::AcquisitionConfig;
-use crate::device_loop::{DeviceLoop, Finished, Wishes};
+use crate::device_loop::{CheckWish, DeviceLoop, Finished, Wishes};
 use crate::limits::{CONTROL_QUEUE, EVENT_QUEUE, FEED_QUEUE, WAIT_SLICE};
 use crate::message::{AcquisitionEvent, AnalyserFactory, BlockRecorder, EndReason, Mark, Record};
 use crate::port::{EventPort, RecorderPort};
@@ -10,9 +11,9 @@ use crate::queue::{BlockFeed, FeedSender, Latest, feed};
 use crate::reader::Reader;
 use crate::recorder_loop::RecorderLoop;
 use crate::stats::{AcquisitionStats, Shared};
-use contract::{Clock, Device, DeviceDescription, Safety};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use signal::ClockSource;
+use contract::{Clock, Device, DeviceDescription, DeviceError, Safety};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use signal::{ClockSource, ImpedanceLimits};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,12 +57,50 @@ pub enum AcquisitionError {
         /// What was tried.
         operation: &'static str,
     },
+    /// The same is under way already.
+    #[error("{operation}: it is under way already")]
+    Busy {
+        /// What was tried.
+        operation: &'static str,
+    },
     /// The recorder's queue had no room in time.
     #[error("{operation}: the recorder is not keeping up")]
     Full {
         /// What was tried.
         operation: &'static str,
     },
+}
+
+/// Impedances that are being measured in the middle of a recording. Dropping it breaks the
+/// measurement off.
+#[derive(Debug)]
+pub struct ImpedancesUnderWay {
+    cancel: Cancel,
+    electrodes: Receiver<GradedImpedance>,
+    report: Receiver<Result<ImpedanceReport, DeviceError>>,
+}
+
+impl ImpedancesUnderWay {
+    /// The next electrode within `timeout`.
+    ///
+    /// # Errors
+    /// [`RecvTimeoutError::Timeout`] when there is none yet, [`RecvTimeoutError::Disconnected`] when
+    /// none will come.
+    pub fn next(&self, timeout: Duration) -> Result<GradedImpedance, RecvTimeoutError> {
+        self.electrodes.recv_timeout(timeout)
+    }
+
+    /// What came of it, once no electrode will come; `None` when the acquisition ended before.
+    #[must_use]
+    pub fn report(&self) -> Option<Result<ImpedanceReport, DeviceError>> {
+        self.report.try_recv().ok()
+    }
+}
+
+impl Drop for ImpedancesUnderWay {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
 }
 
 /// Starts acquisitions.
@@ -76,6 +115,7 @@ pub struct AcquisitionHandle {
     shared: Arc<Shared>,
     events: Receiver<AcquisitionEvent>,
     control: Sender<FeedSender>,
+    checks: Sender<CheckWish>,
     record: Option<Sender<Record>>,
     recorder: Option<RecorderThread>,
     device: Option<JoinHandle<Finished>>,
@@ -212,10 +252,12 @@ impl Acquisition {
         };
         let safety = device.safety();
         let (control, feeds) = bounded(CONTROL_QUEUE);
+        let (checks, asked) = bounded(1);
         let run = DeviceLoop {
             device,
             reader,
             feeds,
+            checks: asked,
             wishes: Arc::clone(&wishes),
             clock,
             config,
@@ -228,6 +270,7 @@ impl Acquisition {
             shared,
             events: queue.receiver(),
             control,
+            checks,
             record,
             recorder,
             device: Some(spawn(&name, move || run.run())?),
@@ -303,6 +346,39 @@ impl AcquisitionHandle {
     /// Goes on after [`Self::pause`], with a gap of cause `Paused`.
     pub fn resume(&self) {
         self.wishes.pause.store(false, Ordering::Relaxed);
+    }
+
+    /// Measures every electrode in the middle of the recording. The device does not stream
+    /// meanwhile: what is missed becomes a gap of cause `Paused`. Returns at once.
+    ///
+    /// # Errors
+    /// [`AcquisitionError::Ended`]; [`AcquisitionError::Busy`] while another check waits.
+    pub fn check_impedances(
+        &self,
+        limits: ImpedanceLimits,
+        cancel: Cancel,
+    ) -> Result<ImpedancesUnderWay, AcquisitionError> {
+        let operation = "measure impedances";
+        if self.is_ended() {
+            return Err(AcquisitionError::Ended { operation });
+        }
+        let (progress, electrodes) = bounded(EVENT_QUEUE);
+        let (done, report) = bounded(1);
+        let wish = CheckWish {
+            limits,
+            cancel: cancel.clone(),
+            progress,
+            done,
+        };
+        match self.checks.try_send(wish) {
+            Ok(()) => Ok(ImpedancesUnderWay {
+                cancel,
+                electrodes,
+                report,
+            }),
+            Err(TrySendError::Full(_)) => Err(AcquisitionError::Busy { operation }),
+            Err(TrySendError::Disconnected(_)) => Err(AcquisitionError::Ended { operation }),
+        }
     }
 
     /// The account so far.

@@ -44,7 +44,9 @@ pub use check::{
     run_calibration, spawn_calibration, spawn_impedance_check,
 };
 pub use config::{AcquisitionConfig, StreamResume};
-pub use handle::{Acquisition, AcquisitionError, AcquisitionHandle, Consumers, Summary};
+pub use handle::{
+    Acquisition, AcquisitionError, AcquisitionHandle, Consumers, ImpedancesUnderWay, Summary,
+};
 pub use message::{
     AcquisitionEvent, Analyser, AnalyserFactory, BlockRecorder, ClockAnchor, EndReason, FeedItem,
     Mark, Record, RecorderFailure, RecorderFailureKind,

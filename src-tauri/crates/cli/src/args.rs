@@ -234,6 +234,29 @@ pub(crate) enum SessionCommand {
         #[arg(long)]
         code: Option<String>,
     },
+    /// Measure the impedances of a running session; the interval is marked and not analysed.
+    Impedance {
+        /// Session's id.
+        id: String,
+    },
+    /// Note that the patient is off the device ('--reason ct'), or back on it (without a reason).
+    /// Alerts are muted meanwhile; the same recording goes on.
+    Pause {
+        /// Session's id.
+        id: String,
+        /// Why, as a short code.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Give a channel of a running session another label from now on.
+    Relabel {
+        /// Session's id.
+        id: String,
+        /// Label as it is.
+        from: String,
+        /// The right label.
+        to: String,
+    },
     /// End what acts on the patient (stimuli, test currents) at once, in every running session.
     EmergencyStop {
         /// Only in this session.

@@ -56,6 +56,13 @@ pub struct Collection {
     pub notes: Vec<String>,
 }
 
+/// What was looked at once the recording had ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conclusion {
+    /// Impedances above the limits, a device that was gone already.
+    pub notes: Vec<String>,
+}
+
 /// What the analysis found, for people; the numbers stand in the report.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Analysis {
@@ -110,6 +117,10 @@ pub trait SessionActivities: Send + Sync + 'static {
     /// Notes an emergency stop that has been carried out already.
     async fn note_emergency(&self, ctx: ActivityContext, of: SessionRef) -> Result<(), Failure>;
 
+    /// Does what the protocol asks for after the recording: impedances once more. Heartbeats. What
+    /// cannot be done is a note.
+    async fn conclude(&self, ctx: ActivityContext, of: SessionRef) -> Result<Conclusion, Failure>;
+
     /// Analyses the recording.
     async fn analyse(&self, ctx: ActivityContext, of: SessionRef) -> Result<Analysis, Failure>;
 
@@ -153,6 +164,8 @@ activity!(/// See [`SessionActivities::end_collection`].
     EndCollection, "session.end_collection", SessionRef => ());
 activity!(/// See [`SessionActivities::note_emergency`].
     NoteEmergency, "session.note_emergency", SessionRef => ());
+activity!(/// See [`SessionActivities::conclude`].
+    Conclude, "session.conclude", SessionRef => Conclusion);
 activity!(/// See [`SessionActivities::analyse`].
     Analyse, "session.analyse", SessionRef => Analysis);
 activity!(/// See [`SessionActivities::make_report`].
@@ -179,6 +192,7 @@ pub fn register_session(registry: &mut Registry, activities: Arc<dyn SessionActi
     add!(Collect, collect);
     add!(EndCollection, end_collection);
     add!(NoteEmergency, note_emergency);
+    add!(Conclude, conclude);
     add!(Analyse, analyse);
     add!(MakeReport, make_report);
     add!(ExportSession, export);

@@ -14,9 +14,9 @@ mod protocol;
 mod session;
 
 pub use activities::{
-    Analyse, Analysis, Collect, Collection, CollectionEnd, EndCollection, ExportSession, Exported,
-    Finish, MakeReport, NoteEmergency, Outcome, Preparation, Prepare, Report, SessionActivities,
-    SessionRef, Validate, Validation, register_session,
+    Analyse, Analysis, Collect, Collection, CollectionEnd, Conclude, Conclusion, EndCollection,
+    ExportSession, Exported, Finish, MakeReport, NoteEmergency, Outcome, Preparation, Prepare,
+    Report, SessionActivities, SessionRef, Validate, Validation, register_session,
 };
 pub use onboarding::{
     ConsentAnswered, Onboarding, OnboardingActivities, OnboardingOutcome, PatientOnboarding,

@@ -34,6 +34,9 @@ pub const COLLECT_RETRY: Duration = Duration::from_millis(200);
 /// Longest wait between attempts at taking a collection up again.
 pub const COLLECT_RETRY_MAX: Duration = Duration::from_secs(5);
 
+/// How long the checks after a recording may take; nobody waits for them longer than before it.
+pub const CONCLUDE_TIMEOUT: Duration = PREPARE_TIMEOUT;
+
 /// How long analysis, report or export of one recording may take before it is tried again.
 pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(1_800);
 

@@ -1,13 +1,13 @@
 //! The clinical session as a workflow.
 
 use crate::activities::{
-    Analyse, Collect, Collection, CollectionEnd, EndCollection, ExportSession, Finish, MakeReport,
-    NoteEmergency, Outcome, Prepare, SessionRef, Validate,
+    Analyse, Collect, Collection, CollectionEnd, Conclude, EndCollection, ExportSession, Finish,
+    MakeReport, NoteEmergency, Outcome, Prepare, SessionRef, Validate,
 };
 use crate::limits::{
-    COLLECT_HEARTBEAT, COLLECT_MARGIN, COLLECT_RETRY, COLLECT_RETRY_MAX, DOCUMENT_ATTEMPTS,
-    DOCUMENT_TIMEOUT, NOTE_TIMEOUT, PREPARE_ATTEMPTS, PREPARE_HEARTBEAT, PREPARE_TIMEOUT,
-    VALIDATE_TIMEOUT,
+    COLLECT_HEARTBEAT, COLLECT_MARGIN, COLLECT_RETRY, COLLECT_RETRY_MAX, CONCLUDE_TIMEOUT,
+    DOCUMENT_ATTEMPTS, DOCUMENT_TIMEOUT, NOTE_TIMEOUT, PREPARE_ATTEMPTS, PREPARE_HEARTBEAT,
+    PREPARE_TIMEOUT, VALIDATE_TIMEOUT,
 };
 use crate::patient::SessionId;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,12 @@ use workflow::{
 
 /// Name of the query that yields [`SessionProgress`].
 pub const PROGRESS_QUERY: &str = "progress";
+
+/// Sessions from here on look at the electrodes once more when the recording has ended.
+const CONCLUDES: &str = "concludes";
+
+/// Sessions from here on go on recording when consent is withdrawn, until a person decides.
+const CONSENT_ASKS: &str = "consent_asks";
 
 /// What a session is started with: ids and the plan, never a person's data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +57,8 @@ impl Signal for EmergencyStopped {
     const NAME: &'static str = "emergency_stopped";
 }
 
-/// The patient took the consent back: the collection ends, what there is stays until someone
-/// decides on it.
+/// The patient took the consent back. Recording goes on until a person ends it: they are told to
+/// decide, and what there is stays until they have.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ConsentWithdrawn {}
 
@@ -70,6 +76,8 @@ pub enum Step {
     Prepare,
     /// Recording.
     Collect,
+    /// Impedances once more.
+    Conclude,
     /// Analysis.
     Analyse,
     /// Report.
@@ -80,10 +88,11 @@ pub enum Step {
 
 impl Step {
     /// All, in order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Validate,
         Self::Prepare,
         Self::Collect,
+        Self::Conclude,
         Self::Analyse,
         Self::Report,
         Self::Export,
@@ -96,6 +105,7 @@ impl Step {
             Self::Validate => "validate",
             Self::Prepare => "prepare",
             Self::Collect => "collect",
+            Self::Conclude => "conclude",
             Self::Analyse => "analyse",
             Self::Report => "report",
             Self::Export => "export",
@@ -175,6 +185,14 @@ impl Workflow for ClinicalSession {
         if let Some(collection) = recorded {
             let whole = collection.end != CollectionEnd::DeviceFailed;
             result.collection = Some(collection);
+            if !whole {
+                let note = "The device failed.".to_owned();
+                board.set(Step::Conclude, StepState::Skipped, vec![note]);
+            } else if ctx.patched(CONCLUDES) {
+                conclude(&ctx, of, &board).await;
+            } else {
+                board.set(Step::Conclude, StepState::Skipped, vec![]);
+            }
             let analysed =
                 document::<Analyse>(&ctx, of, &board, Step::Analyse, |a| a.notes.clone()).await;
             let report = document::<MakeReport>(&ctx, of, &board, Step::Report, |_| vec![]).await;
@@ -302,12 +320,44 @@ async fn collect(
                 return collecting.await;
             },
             withdrawn = ctx.wait_signal::<ConsentWithdrawn>() => if withdrawn.is_ok() {
-                board.note(Step::Collect, "Consent was withdrawn; recording ended.".to_owned());
-                end().await?;
+                if ctx.patched(CONSENT_ASKS) {
+                    let note = "Consent was withdrawn; a person decides on the recording.";
+                    board.note(Step::Collect, note.to_owned());
+                } else {
+                    let note = "Consent was withdrawn; recording ended.";
+                    board.note(Step::Collect, note.to_owned());
+                    end().await?;
+                }
             } else {
                 return collecting.await;
             },
         }
+    }
+}
+
+/// The checks after the recording. The emergency stop breaks them off as it does those before.
+async fn conclude(ctx: &Context, of: SessionRef, board: &Board) {
+    board.set(Step::Conclude, StepState::Running, vec![]);
+    let options = ActivityOptions::start_to_close(CONCLUDE_TIMEOUT)
+        .with_heartbeat(PREPARE_HEARTBEAT)
+        .with_retry(RetryPolicy::attempts(1))
+        .with_cancellation(CancellationType::WaitCompleted);
+    let (scoped, scope) = ctx.scope();
+    let mut checking = scoped.activity::<Conclude>(of, options);
+    workflow::select! {
+        checked = &mut checking => match checked {
+            Ok(found) => board.set(Step::Conclude, StepState::Done, found.notes),
+            Err(error) => board.set(Step::Conclude, StepState::Failed, vec![describe(&error)]),
+        },
+        stopped = ctx.wait_signal::<EmergencyStopped>() => {
+            if stopped.is_ok() {
+                scope.cancel("emergency stop");
+                note_emergency(ctx, of, board).await;
+                let _ = checking.await;
+            }
+            let note = "Broken off by the emergency stop.".to_owned();
+            board.set(Step::Conclude, StepState::Skipped, vec![note]);
+        },
     }
 }
 

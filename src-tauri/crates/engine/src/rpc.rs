@@ -26,11 +26,20 @@ pub(crate) struct Progressing(mpsc::Sender<Bytes>);
 impl Progressing {
     /// Says how far the call is.
     pub(crate) fn say(&self, what: &str, done: u64, total: u64) {
+        self.tell(what, done, total, None);
+    }
+
+    /// Says how far the call is, and what was found just now.
+    pub(crate) fn found<T: serde::Serialize>(&self, what: &str, done: u64, total: u64, found: &T) {
+        self.tell(what, done, total, serde_json::to_value(found).ok());
+    }
+
+    fn tell(&self, what: &str, done: u64, total: u64, detail: Option<serde_json::Value>) {
         let line = Line::<()>::Progress(Progress {
             what: what.to_owned(),
             done,
             total,
-            detail: None,
+            detail,
         });
         let _ = self.0.try_send(encode(&line));
     }

@@ -382,6 +382,44 @@ payloads! {
         by_user_id: Option<Uuid>,
     }
 
+    /// The patient was taken off the device, or is back; the same recording goes on.
+    "session.paused" => SessionPaused {
+        /// Opaque id.
+        session_id: Uuid,
+        /// The recording.
+        recording_id: Uuid,
+        /// False when the patient is back.
+        paused: bool,
+        /// A code that says why (`ct`).
+        reason_code: Option<String>,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// A channel has another label from now on; the record itself is untouched.
+    "session.relabelled" => SessionRelabelled {
+        /// Opaque id.
+        session_id: Uuid,
+        /// The recording.
+        recording_id: Uuid,
+        /// Label as it was.
+        from: String,
+        /// Label from now on.
+        to: String,
+        /// Who did it.
+        by_user_id: Option<Uuid>,
+    }
+
+    /// Consent was withdrawn while the patient was recorded; a person decides what becomes of it.
+    "session.consent_withdrawn" => SessionConsentWithdrawn {
+        /// Opaque id.
+        session_id: Uuid,
+        /// The recording.
+        recording_id: Uuid,
+        /// Who noted it.
+        by_user_id: Option<Uuid>,
+    }
+
     /// A device delivers.
     "device.connected" => DeviceConnected {
         /// Opaque id of the device.

@@ -4,12 +4,12 @@ use crate::collect::collect;
 use crate::documents;
 use crate::engine_room::Room;
 use crate::error::{Error, ErrorKind, Result};
-use crate::prepare::prepare;
+use crate::prepare::{conclude, prepare};
 use crate::records::SessionRecord;
 use async_trait::async_trait;
 use clinic::{
-    Analysis, Collection, ConsentState, Exported, Onboarding, OnboardingActivities, Outcome,
-    Preparation, Report, SessionActivities, SessionRef, Validation,
+    Analysis, Collection, Conclusion, ConsentState, Exported, Onboarding, OnboardingActivities,
+    Outcome, Preparation, Report, SessionActivities, SessionRef, Validation,
 };
 use events::payloads::{
     PatientRegistered, SessionCompleted, SessionOutcome, SessionRequirementWaived, SessionStep,
@@ -195,6 +195,17 @@ impl SessionActivities for Activities {
         Ok(())
     }
 
+    async fn conclude(
+        &self,
+        ctx: ActivityContext,
+        of: SessionRef,
+    ) -> std::result::Result<Conclusion, Failure> {
+        let session = self.session(of).await?;
+        let work = conclude(&self.room, &ctx, &session);
+        let notes = self.step(&ctx, of, "conclude", work).await?;
+        Ok(Conclusion { notes })
+    }
+
     async fn analyse(
         &self,
         ctx: ActivityContext,
@@ -259,6 +270,7 @@ impl SessionActivities for Activities {
         };
         self.room.say_once(of.session, "completed", &payload).await;
         self.room.live.forget_end(of.session);
+        self.room.live.forget_measured(of.session);
         if let Err(error) = self.room.checkpoint().await {
             tracing::warn!(%error, "sign a checkpoint of the ledger");
         }

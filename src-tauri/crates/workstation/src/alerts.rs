@@ -64,8 +64,8 @@ pub(crate) struct AlertBook(Mutex<VecDeque<Alert>>);
 
 impl AlertBook {
     /// Enters an alert; one of the same issue and channel that still holds takes its words and its
-    /// severity instead, and keeps its time.
-    pub(crate) fn raise(&self, alert: Alert) {
+    /// severity instead, and keeps its time. Says whether it is a new one.
+    pub(crate) fn raise(&self, alert: Alert) -> bool {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = book
             .iter_mut()
@@ -73,7 +73,7 @@ impl AlertBook {
         if let Some(held) = held {
             held.severity = alert.severity;
             held.text = alert.text;
-            return;
+            return false;
         }
         if book.len() >= ALERTS_KEPT {
             // What is over goes first; what holds is the last that may be forgotten.
@@ -81,14 +81,17 @@ impl AlertBook {
             book.remove(oldest);
         }
         book.push_back(alert);
+        true
     }
 
-    /// Notes that something is over.
-    pub(crate) fn settle(&self, channel: Option<&str>, issue: &str) {
+    /// Notes that something is over. Says whether it held until now.
+    pub(crate) fn settle(&self, channel: Option<&str>, issue: &str) -> bool {
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = false;
         for alert in book.iter_mut().filter(|alert| same(alert, channel, issue)) {
-            alert.active = false;
+            held |= std::mem::take(&mut alert.active);
         }
+        held
     }
 
     /// All, newest first.

@@ -1,5 +1,6 @@
 //! The collection: a device recorded into the journal until told to end.
 
+use crate::bedside;
 use crate::disk::DiskWatch;
 use crate::engine_room::Room;
 use crate::error::{Error, ErrorKind, Result};
@@ -8,7 +9,8 @@ use crate::live::{Ends, Live};
 use crate::notary::public_device_id;
 use crate::quality::{self, QualityBoard};
 use crate::recorder::{JournalRecorder, RecorderView, Replayed, program_mark};
-use crate::records::SessionRecord;
+use crate::records::{Checks, SessionRecord};
+use crate::relabel;
 use crate::view::{Hub, HubStart};
 use acquisition::{
     Acquisition, AcquisitionConfig, AcquisitionEvent, Consumers, EndReason, StreamResume,
@@ -21,7 +23,7 @@ use recording::{
     ClockAnchor, ClosedSegment, DeviceNote, KeyRing, OsEntropy, OsStorage, Provenance, Recorder,
     Recording, RecordingError, RecordingHeader, RecordingId, SegmentState, Unlock,
 };
-use signal::{AnnotationOrigin, ClockSource, UtcNanos};
+use signal::{AnnotationOrigin, ClockSource, ImpedanceLimits, UtcNanos};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,8 +72,13 @@ async fn begin(
     };
     room.safety
         .enter(session.id, &session.device, device.safety());
+    // What was measured before stands in the record too; it is none the worse for its absence.
+    let checked = match room.records() {
+        Ok(records) => records.checks(session.id).await.unwrap_or_default(),
+        Err(_) => Checks::default(),
+    };
     let (room, session) = (room.clone(), session.clone());
-    let begun = tokio::task::spawn_blocking(move || start(&room, &session, device))
+    let begun = tokio::task::spawn_blocking(move || start(&room, &session, device, &checked))
         .await
         .map_err(|error| Error::internal("start recording", &error))??;
     Ok(Some(begun))
@@ -123,7 +130,12 @@ async fn open_device(
 }
 
 /// Blocking part: journal, threads, boards.
-fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Result<Begun> {
+fn start(
+    room: &Room,
+    session: &SessionRecord,
+    device: Box<dyn Device>,
+    checked: &Checks,
+) -> Result<Begun> {
     let description = device.description().clone();
     let folder = folder(room, session.recording);
     let anchor = ClockAnchor {
@@ -158,9 +170,12 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
     let mut config = AcquisitionConfig::default();
     let mut replayed = Replayed::default();
     let mut next_annotation = 1;
+    let (mut relabels, mut paused) = (Vec::new(), None);
     if resuming {
         let record = Recording::open(&folder, &unlock, Arc::new(OsStorage))?;
         let known = record.annotations();
+        relabels = relabel::relabels(&record);
+        paused = bedside::open_pause(&record);
         next_annotation = known
             .iter()
             .map(|a| a.annotation.id.0 + 1)
@@ -228,10 +243,18 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
             quality: board,
             hub,
             zone: session.zone,
+            limits: limits_of(room, session),
         },
         handle,
     ));
+    live.know_relabels(relabels);
+    if paused.is_some() {
+        live.set_paused(paused, room.clock.host());
+    }
     room.live.enter(session.id, live.clone());
+    if !resuming && !checked.impedances.is_empty() {
+        live.record_impedances(checked.impedances.clone());
+    }
     if resuming {
         let text = "The engine was not running; recording goes on.";
         if let Err(error) = live.annotate(program_mark(anchor.utc, "resumed", text)) {
@@ -239,6 +262,11 @@ fn start(room: &Room, session: &SessionRecord, device: Box<dyn Device>) -> Resul
         }
     }
     Ok((live, segments, events))
+}
+
+fn limits_of(room: &Room, session: &SessionRecord) -> ImpedanceLimits {
+    let protocol = room.protocol(&session.protocol);
+    protocol.map_or_else(|_| ImpedanceLimits::default(), |p| p.impedance_limits())
 }
 
 pub(crate) fn folder(room: &Room, recording: RecordingId) -> PathBuf {
@@ -330,8 +358,10 @@ async fn watch(
         let elapsed_ns = match live.device.pacing {
             // A device that is away does not prolong a planned recording.
             contract::Pacing::RealTime => {
-                let here = room.clock.host().nanos_since(live.anchor.host);
-                recorded_ns.max(live.before_ns().saturating_add(here))
+                let here = now.nanos_since(live.anchor.host);
+                let passed = recorded_ns.max(live.before_ns().saturating_add(here));
+                // A patient who is away for a while is still to be recorded as long as planned.
+                passed - live.paused_ns(now)
             }
             contract::Pacing::AsFastAsPossible => recorded_ns,
         };

@@ -236,16 +236,18 @@ pub(crate) async fn export(
         .unwrap_or_else(|| room.config.exports().join(session.recording.to_string()));
     let options = options_of(room, session, &patient, &request, key.is_some())?;
     let (keep, of, at) = (room.clone(), session.clone(), target.clone());
-    let made = blocking("export", move || {
+    let (made, relabelled) = blocking("export", move || {
         std::fs::create_dir_all(&at)
             .map_err(|error| Error::file("make the folder", &at, &error))?;
         let recording = open(&keep, &of)?;
+        let relabelled = crate::relabel::relabels(&recording);
         let source = RecordingSource::new(&recording);
-        export_edf(&source, &at, &options, &mut |done| {
+        let made = export_edf(&source, &at, &options, &mut |done| {
             progress(done.samples, done.total);
             std::ops::ControlFlow::Continue(())
         })
-        .map_err(|error| export_error(&error))
+        .map_err(|error| export_error(&error))?;
+        Ok((made, relabelled))
     })
     .await?;
     note_export(room, session, id, &request, &made).await?;
@@ -256,11 +258,28 @@ pub(crate) async fn export(
             .into_iter()
             .map(|f| (f.path, f.sha256, f.bytes))
             .collect(),
-        warnings: warnings_of(made.warnings, made.dropped_annotations.len(), &made.omitted),
+        warnings: warnings_of(
+            made.warnings,
+            made.dropped_annotations.len(),
+            &made.omitted,
+            &relabelled,
+        ),
     })
 }
 
-fn warnings_of(mut all: Vec<String>, dropped: usize, omitted: &[export::Omitted]) -> Vec<String> {
+fn warnings_of(
+    mut all: Vec<String>,
+    dropped: usize,
+    omitted: &[export::Omitted],
+    relabelled: &[crate::relabel::Relabel],
+) -> Vec<String> {
+    for relabel in relabelled {
+        all.push(format!(
+            "Channel {} turned out to be {} while it was recorded: the file has the label it began \
+             with, and an annotation says from when the other one holds.",
+            relabel.from, relabel.to
+        ));
+    }
     if dropped > 0 && !all.iter().any(|warning| warning.contains("annotation")) {
         all.push(format!(
             "{dropped} free-text annotation(s) were left out (not reviewed)."

@@ -8,6 +8,7 @@
 
 mod activities;
 mod alerts;
+mod bedside;
 mod collect;
 mod config;
 mod desk;
@@ -29,6 +30,7 @@ mod prepare;
 mod quality;
 mod recorder;
 mod records;
+mod relabel;
 mod report_content;
 mod seal;
 mod sessions;
@@ -48,7 +50,8 @@ pub use evidence::{LedgerCheck, RecordingCheck, WorkflowHistory};
 pub use facade::Workstation;
 pub use people::{SignInState, SignedIn, UserRecord};
 pub use quality::{ChannelQuality, Grade};
-pub use records::{CalibratedChannel, Checks, PatientRecord, SessionRecord};
+pub use records::{CalibratedChannel, CheckWhen, Checks, LaterCheck, PatientRecord, SessionRecord};
+pub use relabel::{RELABEL_CODE, Relabel, apply as apply_relabels, relabels};
 pub use sessions::{
     ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,
 };
@@ -61,6 +64,7 @@ pub use view::{
 
 /// The rooms whose types this façade speaks in.
 pub mod rooms {
+    pub use acquisition;
     pub use clinic;
     pub use contract;
     pub use dsp;

@@ -97,6 +97,18 @@ pub const MAX_USER_NAME_CHARS: usize = 100;
 /// NIST SP 800-63B section 7.2 allows where a password alone lets in again.
 pub const LOCK_AFTER_S: u32 = 900;
 
+/// Longest label of a channel, characters: what EDF+ has room for.
+pub const MAX_LABEL_CHARS: usize = 16;
+
+/// Longest code that says why a recording is paused, characters.
+pub const MAX_PAUSE_CODE_CHARS: usize = 32;
+
+/// How often a measurement of impedances is looked at.
+pub const IMPEDANCE_POLL: Duration = Duration::from_millis(50);
+
+/// How long measuring impedances may take in the middle of a recording: as long as before it.
+pub const IMPEDANCE_TIMEOUT: Duration = clinic::limits::PREPARE_TIMEOUT;
+
 /// Alerts that a session keeps, the latest; what is over is forgotten first.
 pub const ALERTS_KEPT: usize = 100;
 

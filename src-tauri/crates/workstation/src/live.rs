@@ -4,14 +4,18 @@ use crate::alerts::AlertBook;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DEVICE_WARNINGS;
 use crate::quality::{Held, QualityBoard};
-use crate::recorder::{PersonMark, RecorderView};
+use crate::recorder::{Added, PersonMark, RecorderView};
+use crate::relabel::{self, Relabel};
 use crate::view::Hub;
-use acquisition::{AcquisitionHandle, AcquisitionStats, Mark};
+use acquisition::{AcquisitionHandle, AcquisitionStats, Cancel, ImpedancesUnderWay, Mark};
 use clinic::SessionId;
 use contract::DeviceDescription;
 use crossbeam_channel::Sender;
 use recording::{ClockAnchor, RecordingId};
-use signal::{AnnotationId, ClockSource, Gap, HostNanos, StreamDescription, UtcNanos, ZoneOffset};
+use signal::{
+    AnnotationId, ClockSource, Gap, HostNanos, Impedance, ImpedanceLimits, StreamDescription,
+    UtcNanos, ZoneOffset,
+};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,7 +34,7 @@ pub(crate) struct Live {
     pub(crate) hub: Arc<Hub>,
     /// The zone's offset when the session began.
     pub(crate) zone: ZoneOffset,
-    marks: Sender<PersonMark>,
+    marks: Sender<Added>,
     handle: Mutex<Option<AcquisitionHandle>>,
     /// Whether the recording was there before this start.
     pub(crate) resumed: bool,
@@ -40,16 +44,30 @@ pub(crate) struct Live {
     pub(crate) alerts: AlertBook,
     /// Issues of channels that were told and still hold.
     told: Mutex<Vec<Held>>,
+    pub(crate) limits: ImpedanceLimits,
+    pause: Mutex<Pause>,
+    relabels: Mutex<Vec<Relabel>>,
+}
+
+/// Whether the patient is off the device.
+#[derive(Debug, Default)]
+struct Pause {
+    /// Why, and since when.
+    now: Option<(String, HostNanos)>,
+    /// Length of the pauses before, ns.
+    before_ns: i64,
 }
 
 /// Both ends of what a recording's threads share with others.
 #[derive(Debug)]
 pub(crate) struct Ends {
     pub(crate) view: Arc<RecorderView>,
-    pub(crate) marks: Sender<PersonMark>,
+    pub(crate) marks: Sender<Added>,
     pub(crate) quality: Arc<QualityBoard>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) zone: ZoneOffset,
+    /// By which impedances are graded.
+    pub(crate) limits: ImpedanceLimits,
 }
 
 impl Live {
@@ -77,6 +95,9 @@ impl Live {
             quality: ends.quality,
             alerts: AlertBook::default(),
             told: Mutex::default(),
+            limits: ends.limits,
+            pause: Mutex::default(),
+            relabels: Mutex::default(),
         }
     }
 
@@ -176,7 +197,7 @@ impl Live {
             mark,
             supersedes,
         };
-        self.marks.try_send(mark).map_err(|_| {
+        self.marks.try_send(Added::Mark(mark)).map_err(|_| {
             Error::new(
                 ErrorKind::Conflict,
                 "the mark could not be taken: the recorder is not keeping up or has ended",
@@ -184,6 +205,85 @@ impl Live {
             )
         })?;
         Ok(id)
+    }
+
+    /// Puts impedances into the record.
+    pub(crate) fn record_impedances(&self, values: Vec<Impedance>) {
+        if self.marks.try_send(Added::Impedances(values)).is_err() {
+            tracing::warn!("impedances are not in the record: its recorder is not keeping up");
+        }
+    }
+
+    /// Begins to measure impedances between two pieces of the recording.
+    pub(crate) fn check_impedances(&self, cancel: Cancel) -> Result<ImpedancesUnderWay> {
+        let asked = self.with_handle(|handle| handle.check_impedances(self.limits, cancel));
+        Ok(asked
+            .ok_or_else(|| Error::new(ErrorKind::Conflict, "the recording has ended", ""))??)
+    }
+
+    /// Takes the patient off the device, or back onto it; says whether that was not so already.
+    pub(crate) fn set_paused(&self, reason: Option<String>, now: HostNanos) -> bool {
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        if pause.now.is_some() == reason.is_some() {
+            return false;
+        }
+        if let Some((_, since)) = pause.now.take() {
+            pause.before_ns += now.nanos_since(since);
+        }
+        pause.now = reason.map(|reason| (reason, now));
+        self.quality.reset(now);
+        let paused = pause.now.is_some();
+        self.with_handle(|handle| {
+            if paused {
+                handle.pause();
+            } else {
+                handle.resume();
+            }
+        });
+        true
+    }
+
+    /// Why the patient is off the device; `None` when they are not.
+    pub(crate) fn paused(&self) -> Option<String> {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        pause.now.as_ref().map(|(reason, _)| reason.clone())
+    }
+
+    /// Length of all pauses until `now`, ns.
+    pub(crate) fn paused_ns(&self, now: HostNanos) -> i64 {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = pause
+            .now
+            .as_ref()
+            .map_or(0, |(_, since)| now.nanos_since(*since));
+        pause.before_ns + running
+    }
+
+    /// Streams under the labels that hold now.
+    pub(crate) fn streams(&self) -> Vec<StreamDescription> {
+        let relabels = self.relabels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.device.streams.clone();
+        relabel::apply(&mut streams, &relabels);
+        streams
+    }
+
+    /// Gives a channel another label, and marks it in the record.
+    pub(crate) fn relabel(&self, new: Relabel) -> Result<()> {
+        relabel::check(&self.streams(), &new.from, &new.to)?;
+        self.annotate(new.mark())?;
+        self.know_relabels(vec![new]);
+        Ok(())
+    }
+
+    /// Labels that were changed, in order.
+    pub(crate) fn know_relabels(&self, more: Vec<Relabel>) {
+        for new in &more {
+            self.quality.relabel(&new.from, &new.to);
+        }
+        self.relabels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(more);
     }
 
     /// Time recorded so far including gaps, by the stream that is furthest, ns.
@@ -242,6 +342,8 @@ impl Live {
 pub(crate) struct LiveBoard {
     live: Arc<Mutex<HashMap<SessionId, Arc<Live>>>>,
     ends: Arc<Mutex<HashSet<SessionId>>>,
+    /// Impedances of sessions whose electrodes are being measured, as they are known.
+    measured: Arc<Mutex<HashMap<SessionId, Vec<Impedance>>>>,
 }
 
 impl LiveBoard {
@@ -261,6 +363,33 @@ impl LiveBoard {
         if let Some(live) = left {
             live.hub.end();
         }
+    }
+
+    /// Notes an electrode that was measured just now.
+    pub(crate) fn note_impedance(&self, session: SessionId, value: &Impedance) {
+        let mut all = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(session).or_default();
+        match known
+            .iter_mut()
+            .find(|old| old.electrode == value.electrode)
+        {
+            Some(old) => old.clone_from(value),
+            None => known.push(value.clone()),
+        }
+    }
+
+    /// Electrodes measured since the engine started.
+    pub(crate) fn measured(&self, session: SessionId) -> Vec<Impedance> {
+        let all = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&session).cloned().unwrap_or_default()
+    }
+
+    /// The session has ended.
+    pub(crate) fn forget_measured(&self, session: SessionId) {
+        self.measured
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&session);
     }
 
     pub(crate) fn get(&self, session: SessionId) -> Option<Arc<Live>> {

@@ -1,14 +1,17 @@
 //! Patients: registering, finding, consent.
 
+use crate::alerts::Alert;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facade::Workstation;
+use crate::recorder::program_mark;
 use crate::records::PatientRecord;
 use clinic::{
     ConsentAnswered, ConsentState, ConsentWithdrawn, Identity, Onboarding, PatientId,
-    PatientOnboarding,
+    PatientOnboarding, SessionId,
 };
 use events::Payload;
 use events::payloads::{ConsentNoted, ConsentWord, PatientViewed, PatientsSearched};
+use events::payloads::{SessionConsentWithdrawn, Severity};
 use uuid::Uuid;
 use workflow::{EngineError, StartOptions};
 
@@ -104,7 +107,8 @@ impl Workstation {
         }
     }
 
-    /// Notes a consent. One that is taken back ends the patient's running sessions' recording.
+    /// Notes a consent. One that is taken back is marked in what is being recorded of the patient,
+    /// and calls for someone to decide; recording goes on until they end it.
     ///
     /// # Errors
     /// No such patient, or the store.
@@ -136,16 +140,43 @@ impl Workstation {
         if state == ConsentState::Withdrawn {
             for session in self.room.live.sessions() {
                 if records.session(session).await?.patient == id {
-                    let told = workflows
-                        .signal(&session.to_string(), &ConsentWithdrawn {})
-                        .await;
-                    told.map_err(|error| Error::internal("end the recording", &error))?;
+                    self.consent_is_withdrawn(session).await?;
                 }
             }
         }
         Ok(())
     }
+
+    async fn consent_is_withdrawn(&self, session: SessionId) -> Result<()> {
+        if let Some(live) = self.room.live.get(session) {
+            let now = live.utc_at(self.room.clock.host());
+            let text = "Consent was withdrawn: decide whether to stop. Recording goes on, and what \
+                        is recorded stays, until you do.";
+            live.alerts
+                .raise(Alert::new(now, CODE, Severity::Critical, text));
+            if let Err(error) = live.annotate(program_mark(now, CODE, "Consent was withdrawn")) {
+                tracing::warn!(%session, %error, "the withdrawal is not marked in the record");
+            }
+            let payload = SessionConsentWithdrawn {
+                session_id: session.0,
+                recording_id: live.recording.0,
+                by_user_id: self.room.by_user_id(),
+            };
+            self.room.say(session, &payload).await;
+        }
+        let workflows = self.room.workflows()?;
+        let told = workflows
+            .signal(&session.to_string(), &ConsentWithdrawn {})
+            .await;
+        match told {
+            Ok(()) | Err(EngineError::Closed(_)) => Ok(()),
+            Err(error) => Err(Error::internal("tell the session", &error)),
+        }
+    }
 }
+
+/// Alert and mark of a consent that was taken back while recording.
+const CODE: &str = "consent_withdrawn";
 
 fn onboarding_id(id: PatientId) -> String {
     format!("onboarding-{id}")

@@ -226,6 +226,27 @@ impl QualityBoard {
         }
     }
 
+    /// Gives a channel another label.
+    pub(crate) fn relabel(&self, from: &str, to: &str) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        let channels = streams.iter_mut().flat_map(|stream| &mut stream.channels);
+        for channel in channels.filter(|channel| channel.label == from) {
+            to.clone_into(&mut channel.label);
+        }
+    }
+
+    /// Forgets everything that was found: the patient is off the device, or back.
+    pub(crate) fn reset(&self, now: HostNanos) {
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in streams.iter_mut() {
+            stream.heard = now;
+            for channel in &mut stream.channels {
+                channel.flags = None;
+                channel.watched = [Watched::default(); QUALITY_RULES.len()];
+            }
+        }
+    }
+
     /// Every channel that was judged, or of which nothing is heard.
     pub(crate) fn channels(&self, now: HostNanos) -> Vec<ChannelQuality> {
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);

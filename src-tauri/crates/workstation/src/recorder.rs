@@ -5,7 +5,8 @@ use acquisition::{BlockRecorder, Mark, Record, RecorderFailure, RecorderFailureK
 use crossbeam_channel::{Receiver, Sender};
 use recording::{Appended, ClockAnchor, ClosedSegment, Recorder, RecordingError, RecordingSummary};
 use signal::{
-    Annotation, AnnotationId, AnnotationOrigin, Gap, HostNanos, SampleBlock, StreamIndex, UtcNanos,
+    Annotation, AnnotationId, AnnotationOrigin, Gap, HostNanos, Impedance, SampleBlock,
+    StreamIndex, UtcNanos,
 };
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -76,13 +77,29 @@ pub(crate) struct PersonMark {
     pub(crate) supersedes: Option<AnnotationId>,
 }
 
+/// What others than the device add to the record.
+#[derive(Debug)]
+pub(crate) enum Added {
+    /// A mark.
+    Mark(PersonMark),
+    /// Impedances that were measured.
+    Impedances(Vec<Impedance>),
+}
+
+/// The same, ready for the journal.
+#[derive(Debug)]
+enum Due {
+    Mark(Annotation),
+    Impedances(Vec<Impedance>),
+}
+
 /// Writes what acquisition delivers into the journal. Lives on the thread named `recorder`.
 #[derive(Debug)]
 pub(crate) struct JournalRecorder {
     recorder: Recorder,
-    marks: Receiver<PersonMark>,
-    /// A mark taken from the queue that the journal could not take yet.
-    held: Option<Annotation>,
+    marks: Receiver<Added>,
+    /// Taken from the queue, and not yet taken by the journal.
+    held: Option<Due>,
     segments: Sender<ClosedSegment>,
     view: Arc<RecorderView>,
     /// What displays are shown.
@@ -105,7 +122,7 @@ pub(crate) struct Replayed {
 impl JournalRecorder {
     pub(crate) fn new(
         recorder: Recorder,
-        marks: Receiver<PersonMark>,
+        marks: Receiver<Added>,
         segments: Sender<ClosedSegment>,
         view: Arc<RecorderView>,
         anchor: ClockAnchor,
@@ -244,14 +261,24 @@ impl JournalRecorder {
             let next = match self.held.take() {
                 Some(held) => held,
                 None => match self.marks.try_recv() {
-                    Ok(person) => Annotation {
+                    Ok(Added::Mark(person)) => Due::Mark(Annotation {
                         supersedes: person.supersedes,
                         ..annotation(person.id, &person.mark)
-                    },
+                    }),
+                    Ok(Added::Impedances(values)) => Due::Impedances(values),
                     Err(_) => return Ok(()),
                 },
             };
-            if let Err((error, next)) = self.annotate(next) {
+            let taken = match next {
+                Due::Mark(mark) => self
+                    .annotate(mark)
+                    .map_err(|(error, mark)| (error, Due::Mark(mark))),
+                Due::Impedances(values) => self
+                    .recorder
+                    .impedances(&values)
+                    .map_err(|error| (error, Due::Impedances(values))),
+            };
+            if let Err((error, next)) = taken {
                 self.held = Some(next);
                 return Err(error);
             }

@@ -89,6 +89,70 @@ pub struct Checks {
     pub impedances: Vec<Impedance>,
     /// Calibration, by channel; empty when the device has none.
     pub calibration: Vec<CalibratedChannel>,
+    /// The device has no signal of its own: nothing but the display could be checked.
+    #[serde(default)]
+    pub display_check_only: bool,
+    /// Impedances measured later on, in order.
+    #[serde(default)]
+    pub later: Vec<LaterCheck>,
+}
+
+/// When impedances were measured, apart from before the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckWhen {
+    /// Between two pieces of the recording.
+    During,
+    /// After its end.
+    End,
+}
+
+/// Impedances measured later on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaterCheck {
+    /// When.
+    pub when: CheckWhen,
+    /// What was measured.
+    pub impedances: Vec<Impedance>,
+}
+
+impl Checks {
+    /// The newest impedance of each electrode, in the order in which they were first measured;
+    /// `more` are the newest of all.
+    #[must_use]
+    pub fn newest_impedances(&self, more: &[Impedance]) -> Vec<Impedance> {
+        let mut newest: Vec<Impedance> = Vec::new();
+        let later = self.later.iter().flat_map(|check| &check.impedances);
+        for value in self.impedances.iter().chain(later).chain(more) {
+            match newest
+                .iter_mut()
+                .find(|known| known.electrode == value.electrode)
+            {
+                Some(known) => known.clone_from(value),
+                None => newest.push(value.clone()),
+            }
+        }
+        newest
+    }
+
+    /// What the calibration found, for people; empty before it was done.
+    #[must_use]
+    pub fn calibration_found(&self) -> String {
+        if self.display_check_only {
+            return "Display check only: the device has no calibration signal.".to_owned();
+        }
+        let failed: Vec<_> = self
+            .calibration
+            .iter()
+            .filter(|channel| !channel.passed)
+            .map(|channel| channel.label.as_str())
+            .collect();
+        match (self.calibration.len(), failed.as_slice()) {
+            (0, _) => String::new(),
+            (all, []) => format!("All {all} channels are within tolerance."),
+            (_, failed) => format!("Outside tolerance: {}.", failed.join(", ")),
+        }
+    }
 }
 
 /// One channel's calibration.
@@ -487,6 +551,13 @@ impl Records {
             .map_err(|error| Error::internal("keep the device's checks", &error))?;
         let statement = write::set_session_checks(rows::SessionId(id.0), &value);
         self.commit(UnitOfWork::new().statement(statement)).await
+    }
+
+    /// Adds impedances that were measured after the first ones.
+    pub(crate) async fn add_check(&self, id: SessionId, check: LaterCheck) -> Result<()> {
+        let mut checks = self.checks(id).await?;
+        checks.later.push(check);
+        self.keep_checks(id, &checks).await
     }
 
     /// Keeps how long a session recorded, so that lists need not open every recording.

@@ -2,7 +2,7 @@
 
 use crate::documents::{Limits, SOFTWARE, hex, printed};
 use crate::error::Result;
-use crate::records::{Checks, PatientRecord, SessionRecord};
+use crate::records::{CheckWhen, Checks, PatientRecord, SessionRecord};
 use clinic::ConsentState;
 use recording::Recording;
 use report::{Calibration, Event, Fact, ImpedanceCheck, Provenance, ReportContent};
@@ -34,6 +34,8 @@ pub(crate) fn compose(parts: Parts<'_>) -> Result<ReportContent> {
     } = parts;
     let zone = session.zone;
     let at = |time| printed(time, zone);
+    let mut analysis = analysis;
+    relabel(&mut analysis, recording, &at);
     let mut events = Vec::new();
     let mut annotations = Vec::new();
     for annotation in recording.standing_annotations() {
@@ -217,15 +219,45 @@ fn impedances(
     limits: Limits,
     at: &dyn Fn(UtcNanos) -> String,
 ) -> Vec<ImpedanceCheck> {
-    let Some(first) = checks.impedances.first() else {
-        return Vec::new();
+    let start = ("Start", checks.impedances.as_slice());
+    let later = checks.later.iter().map(|check| {
+        let title = match check.when {
+            CheckWhen::During => "During the recording",
+            CheckWhen::End => "End",
+        };
+        (title, check.impedances.as_slice())
+    });
+    let measured = std::iter::once(start).chain(later);
+    measured
+        .filter_map(|(title, values)| {
+            Some(ImpedanceCheck {
+                title: title.to_owned(),
+                at: at(values.first()?.at),
+                limits,
+                values: values.to_vec(),
+            })
+        })
+        .collect()
+}
+
+/// Labels of channels as they were recorded, with the one they ended with and since when.
+fn relabel(
+    analysis: &mut report::Analysis,
+    recording: &Recording,
+    at: &dyn Fn(UtcNanos) -> String,
+) {
+    let relabels = crate::relabel::relabels(recording);
+    let rename = |label: &mut String| {
+        if let Some((now, since)) = crate::relabel::ends_as(label, &relabels) {
+            *label = format!("{label} ({now} from {})", at(since));
+        }
     };
-    vec![ImpedanceCheck {
-        title: "Start".to_owned(),
-        at: at(first.at),
-        limits,
-        values: checks.impedances.clone(),
-    }]
+    for row in &mut analysis.quality {
+        rename(&mut row.label);
+    }
+    for row in &mut analysis.band_powers {
+        rename(&mut row.label);
+    }
 }
 
 fn calibration(checks: &Checks) -> Calibration {

@@ -17,7 +17,9 @@ use clinic::{
 use contract::{DeviceClass, Settings};
 use events::payloads::{EmergencyStop, SessionReassigned, SessionStarted, StopSource};
 use recording::RecordingId;
-use signal::{AnnotationId, AnnotationOrigin, Gap, UtcNanos};
+use signal::{
+    AnnotationId, AnnotationOrigin, Gap, Impedance, ImpedanceGrade, ImpedanceLimits, UtcNanos,
+};
 use std::path::PathBuf;
 use uuid::Uuid;
 use workflow::{EngineError, StartOptions, WorkflowStatus};
@@ -119,6 +121,12 @@ pub struct SessionStatus {
     pub quality: Vec<ChannelQuality>,
     /// Alerts, newest first, while it records.
     pub alerts: Vec<Alert>,
+    /// Newest impedance of each electrode with its grade.
+    pub impedances: Vec<(Impedance, ImpedanceGrade)>,
+    /// What the calibration found; empty before it was done.
+    pub calibration: String,
+    /// Why the patient is off the device while it records; `None` when they are not.
+    pub paused: Option<String>,
 }
 
 impl Workstation {
@@ -364,13 +372,7 @@ impl Workstation {
                 format!("an annotation may have at most {MAX_ANNOTATION_CHARS} characters");
             return Err(Error::new(ErrorKind::Invalid, message, ""));
         }
-        let live = self.room.live.get(id).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Conflict,
-                format!("session {id} is not recording"),
-                "",
-            )
-        })?;
+        let live = self.live(id)?;
         live.annotate(Mark {
             onset: onset.unwrap_or_else(|| live.utc_at(self.room.clock.host())),
             duration_ns: None,
@@ -486,8 +488,14 @@ impl Workstation {
             stored_until: None,
             quality: Vec::new(),
             alerts: Vec::new(),
+            impedances: Vec::new(),
+            calibration: String::new(),
+            paused: None,
             record,
         };
+        if detail == Detail::Whole {
+            self.add_checks(&mut status).await?;
+        }
         match self.room.live.get(status.record.id) {
             Some(live) => {
                 status.recorded_s = live.recorded_ns() as f64 / 1e9;
@@ -515,7 +523,10 @@ impl Workstation {
                 }
                 status.gaps = live.gaps();
                 status.stored_until = live.stored_until();
-                status.quality = live.quality.channels(self.room.clock.host());
+                status.paused = live.paused();
+                if status.paused.is_none() {
+                    status.quality = live.quality.channels(self.room.clock.host());
+                }
                 status.alerts = live.alerts.newest_first();
                 let bytes = folder_bytes(&folder) as f64;
                 if let Ok(free) = crate::disk::free_bytes(&self.room.config.data_dir)
@@ -534,6 +545,26 @@ impl Workstation {
         let first = status.gaps.len().saturating_sub(STATUS_GAPS);
         status.gaps.drain(..first);
         Ok(status)
+    }
+
+    /// What was measured at the electrodes.
+    async fn add_checks(&self, status: &mut SessionStatus) -> Result<()> {
+        let id = status.record.id;
+        let checks = self.room.records()?.checks(id).await?;
+        let limits = self
+            .room
+            .protocol(&status.record.protocol)
+            .map_or_else(|_| ImpedanceLimits::default(), |p| p.impedance_limits());
+        let newest = checks.newest_impedances(&self.room.live.measured(id));
+        status.impedances = newest
+            .into_iter()
+            .map(|value| {
+                let grade = limits.grade(value.impedance_kohm);
+                (value, grade)
+            })
+            .collect();
+        status.calibration = checks.calibration_found();
+        Ok(())
     }
 
     /// What an ended recording says of itself.

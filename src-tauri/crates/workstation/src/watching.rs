@@ -37,13 +37,11 @@ pub(crate) async fn pass_on(
                 simulated: !live.device.class.is_live(),
                 session_id: Some(of.0),
             };
-            live.alerts.settle(None, "device_disconnected");
+            present(live);
             room.say(of, &payload).await;
         }
         AcquisitionEvent::Disconnected { .. } => {
-            let text = "The device is disconnected: check cable, power and distance. \
-                        It is tried again until it answers.";
-            call(room, live, "device_disconnected", Severity::Critical, text);
+            absent(room, live);
             mark(
                 room,
                 live,
@@ -60,6 +58,8 @@ pub(crate) async fn pass_on(
         }
         AcquisitionEvent::Retrying { attempt } => {
             // Each doubling only: a device that is away all night must not fill the ledger.
+            // A device that is not there when a pause ends is told of by this alone.
+            absent(room, live);
             if attempt.is_power_of_two() {
                 let payload = DeviceRetrying {
                     device_id: device_id(),
@@ -152,14 +152,29 @@ pub(crate) async fn pass_on(
             let text = "The computer slept; what came meanwhile is missing.";
             told(room, live, "suspended", Severity::Critical, text);
         }
+        AcquisitionEvent::Unpaused => {
+            present(live);
+            tracing::info!(session = %of, "the device streams again");
+        }
         AcquisitionEvent::Paused
-        | AcquisitionEvent::Unpaused
         | AcquisitionEvent::Stale { .. }
         | AcquisitionEvent::Battery(_)
         | AcquisitionEvent::Garbage { .. }
         | AcquisitionEvent::Ended(_) => tracing::info!(session = %of, ?event, "acquisition"),
     }
 }
+
+fn absent(room: &Room, live: &Live) {
+    let text = "The device is disconnected: check cable, power and distance. \
+                It is tried again until it answers.";
+    call(room, live, DISCONNECTED, Severity::Critical, text);
+}
+
+fn present(live: &Live) {
+    live.alerts.settle(None, DISCONNECTED);
+}
+
+const DISCONNECTED: &str = "device_disconnected";
 
 /// Tells what became of the channels' quality since it was last looked at.
 pub(crate) async fn quality(room: &Room, session: &SessionRecord, live: &Live) {

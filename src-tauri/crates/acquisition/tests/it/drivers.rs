@@ -2,10 +2,10 @@
 
 use crate::scripted::{Keeper, Kept, joined};
 use acquisition::{
-    Acquisition, AcquisitionConfig, AcquisitionEvent, Consumers, EndReason, Summary,
+    Acquisition, AcquisitionConfig, AcquisitionEvent, Cancel, Consumers, EndReason, Summary,
 };
 use contract::{Driver, Settings, SystemClock};
-use signal::{Gap, GapCause, Missing};
+use signal::{Gap, GapCause, ImpedanceLimits, Missing};
 use simulated::{Playback, Simulator};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -185,4 +185,51 @@ fn a_discontinuous_file_keeps_its_gaps_and_its_clock() {
     );
     let marks = |kept: &&Kept| matches!(kept, Kept::Other(text) if text.starts_with("Annotation"));
     assert!(run.kept.iter().filter(marks).count() == 4);
+}
+
+#[test]
+fn impedances_in_the_middle_cost_a_gap_that_says_so_and_nothing_else() {
+    let settings: Settings = [
+        ("numbered", "true"),
+        ("pattern", "cheap"),
+        ("duration_s", "4"),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .collect();
+    let clock = Arc::new(SystemClock);
+    let device = Simulator.open("headset", &settings, clock.clone()).unwrap();
+    let keeper = Keeper::new();
+    keeper.knobs.slow_us.store(0, Ordering::SeqCst);
+    let kept = Arc::clone(&keeper.kept);
+    let consumers = Consumers {
+        recorder: Some(Box::new(keeper)),
+        analyser: None,
+    };
+    let handle =
+        Acquisition::start(device, consumers, clock, AcquisitionConfig::default()).unwrap();
+    std::thread::sleep(Duration::from_millis(800));
+    let limits = ImpedanceLimits::default();
+    let under_way = handle.check_impedances(limits, Cancel::default()).unwrap();
+    let mut told = 0;
+    let ended = loop {
+        match under_way.next(Duration::from_secs(5)) {
+            Ok(_) => told += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(ended.is_disconnected(), "{ended}");
+    let report = under_way.report().unwrap().unwrap();
+    assert!(!report.cancelled);
+    assert_eq!(told, report.electrodes.len());
+    let summary = handle.wait();
+    assert_eq!(summary.reason, EndReason::SourceEnded);
+    let (values, gaps) = joined(&kept.lock().unwrap().clone());
+    let of_signal: Vec<_> = gaps.iter().filter(|gap| gap.stream.0 == 0).collect();
+    assert_eq!(of_signal.len(), 1, "{gaps:?}");
+    assert_eq!(of_signal[0].cause, GapCause::Paused);
+    let wrong = values.iter().find(|(index, value)| *index != *value as u64);
+    assert_eq!(wrong, None);
+    let missing = of_signal[0].resumes_at - of_signal[0].first_missing;
+    assert_eq!(values.len() as u64 + missing, 4 * 256);
 }

@@ -5,7 +5,7 @@ use crate::args::DeviceCommand;
 use crate::output::{advance, field, table};
 use engine_client::ClientError;
 use std::process::ExitCode;
-use ui_types::{DeviceList, DeviceProbe};
+use ui_types::{DeviceList, DeviceProbe, ImpedanceView};
 
 pub(super) async fn run(
     context: &Context,
@@ -66,21 +66,25 @@ pub(super) async fn run(
                         .collect();
                     table(out, &["CHANNEL", "KIND", "A COUNT", "REFERENCE"], &rows);
                 }
-                let rows: Vec<_> = reply
-                    .impedances
-                    .iter()
-                    .map(|i| {
-                        let value = i
-                            .impedance_kohm
-                            .map_or("-".to_owned(), |z| format!("{z:.1}"));
-                        vec![i.electrode.clone(), value, i.grade.clone()]
-                    })
-                    .collect();
-                if !rows.is_empty() {
-                    table(out, &["ELECTRODE", "kΩ", "GRADE"], &rows);
-                }
+                impedances(&reply.impedances, out);
             });
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A table of impedances.
+pub(super) fn impedances(values: &[ImpedanceView], out: &mut String) {
+    let rows: Vec<_> = values
+        .iter()
+        .map(|i| {
+            let value = i
+                .impedance_kohm
+                .map_or("-".to_owned(), |z| format!("{z:.1}"));
+            vec![i.electrode.clone(), value, i.grade.clone()]
+        })
+        .collect();
+    if !rows.is_empty() {
+        table(out, &["ELECTRODE", "kΩ", "GRADE"], &rows);
+    }
 }

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::args::{DurationArgument, SessionCommand, StartArguments};
 use crate::commands::absolute;
-use crate::output::{field, table};
+use crate::output::{advance, field, table};
 use engine_client::{Client, ClientError};
 use indicatif::ProgressBar;
 use std::fmt::Write as _;
@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use ui_types::{
-    EmergencyStop, Nothing, PatientChoice, ReportCreate, SessionAnnotate, SessionList,
-    SessionReassign, SessionResume, SessionShow, SessionStart, SessionState, SessionStop,
-    SessionView, StepState,
+    EmergencyStop, Nothing, PatientChoice, ReportCreate, SessionAnnotate, SessionImpedance,
+    SessionList, SessionPause, SessionReassign, SessionRelabel, SessionResume, SessionShow,
+    SessionStart, SessionState, SessionStop, SessionView, StepState,
 };
 
 /// How often a running session is looked at.
@@ -81,6 +81,30 @@ pub(super) async fn run(
             context.output.result(&reply, |reply, out| {
                 field(out, "annotation", reply.annotation);
             });
+        }
+        SessionCommand::Impedance { id } => {
+            let bar = context.output.bar();
+            let reply = client
+                .call_with_progress(&SessionImpedance { id }, |p| advance(&bar, p))
+                .await?;
+            bar.finish_and_clear();
+            context.output.result(&reply, |reply, out| {
+                super::device::impedances(&reply.impedances, out);
+            });
+        }
+        SessionCommand::Pause { id, reason } => {
+            let text = match reason {
+                Some(_) => "The patient is off the device; alerts are muted.",
+                None => "The patient is back; the same recording goes on.",
+            };
+            let reply = client.call(&SessionPause { id, reason }).await?;
+            context.output.result(&reply, done(text));
+        }
+        SessionCommand::Relabel { id, from, to } => {
+            let reply = client.call(&SessionRelabel { id, from, to }).await?;
+            context
+                .output
+                .result(&reply, done("The channel has that label from now on."));
         }
         SessionCommand::EmergencyStop { id } => {
             let reply = client.call(&EmergencyStop { id }).await?;
@@ -295,6 +319,12 @@ fn describe(view: &SessionView, out: &mut String) {
                 gap.from, gap.duration_s, gap.stream, gap.cause
             ),
         );
+    }
+    if let Some(reason) = &view.paused {
+        field(out, "paused", reason);
+    }
+    for alert in view.alerts.iter().filter(|alert| alert.active) {
+        field(out, "ALERT", &alert.text);
     }
     if let Some(path) = &view.recording_path {
         field(out, "recording", path);

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use clinic::{
-    Analysis, ClinicalSession, Collection, CollectionEnd, ConsentWithdrawn, EmergencyStopped,
-    Exported, Outcome, PROGRESS_QUERY, Preparation, Report, SessionActivities, SessionId,
-    SessionInput, SessionProgress, SessionRef, SessionResult, Step, StepState, StopCollection,
-    Validation, register_session,
+    Analysis, ClinicalSession, Collection, CollectionEnd, Conclusion, ConsentWithdrawn,
+    EmergencyStopped, Exported, Outcome, PROGRESS_QUERY, Preparation, Report, SessionActivities,
+    SessionId, SessionInput, SessionProgress, SessionRef, SessionResult, Step, StepState,
+    StopCollection, Validation, register_session,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,6 +23,8 @@ struct Script {
     refuse: bool,
     prepare_fails: bool,
     prepare_hangs: bool,
+    conclude_hangs: bool,
+    device_gone: bool,
     collect_breaks_once: AtomicBool,
     device_fails: bool,
     report_fails: bool,
@@ -105,6 +107,25 @@ impl SessionActivities for Script {
     async fn note_emergency(&self, _: ActivityContext, _: SessionRef) -> Result<(), Failure> {
         self.note("emergency");
         Ok(())
+    }
+
+    async fn conclude(&self, ctx: ActivityContext, _: SessionRef) -> Result<Conclusion, Failure> {
+        self.note("conclude");
+        if self.conclude_hangs {
+            self.collecting.notify_one();
+            loop {
+                ctx.heartbeat(&());
+                if ctx.is_cancelled() {
+                    self.note("conclude broken off");
+                    return Err(ctx.cancelled_failure());
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        if self.device_gone {
+            return Err(Failure::new("device", "it is not there"));
+        }
+        Ok(Conclusion::default())
     }
 
     async fn analyse(&self, _: ActivityContext, _: SessionRef) -> Result<Analysis, Failure> {
@@ -193,6 +214,26 @@ impl Running {
             .state
     }
 
+    /// Waits until `step` has a note with `text`.
+    async fn noted(&self, step: Step, text: &str) {
+        let looking = async {
+            loop {
+                let progress: SessionProgress =
+                    self.engine.query(&self.id, PROGRESS_QUERY).await.unwrap();
+                let found = progress.steps.iter().any(|entry| {
+                    entry.step == step && entry.notes.iter().any(|note| note.contains(text))
+                });
+                if found {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), looking)
+            .await
+            .expect("it is noted");
+    }
+
     fn done(&self) -> Vec<String> {
         self.script.done.lock().unwrap().clone()
     }
@@ -217,7 +258,8 @@ async fn the_steps_come_in_order() {
         .unwrap();
     let result = running.result().await;
     assert_eq!(result.outcome, Outcome::Completed);
-    let expected = "validate prepare collect end_collection analyse report export finish Completed";
+    let expected = "validate prepare collect end_collection conclude analyse report export \
+                    finish Completed";
     assert_eq!(running.done().join(" "), expected);
     assert_eq!(running.step(Step::Report).await, StepState::Done);
     running.replays().await;
@@ -355,7 +397,7 @@ async fn an_emergency_stop_breaks_the_preparation_off() {
 }
 
 #[tokio::test]
-async fn consent_withdrawn_ends_the_recording_and_keeps_it() {
+async fn consent_withdrawn_is_noted_and_a_person_ends_the_recording() {
     let running = Running::start(Script::default(), true).await;
     running.script.collecting.notified().await;
     running
@@ -363,24 +405,63 @@ async fn consent_withdrawn_ends_the_recording_and_keeps_it() {
         .signal(&running.id, &ConsentWithdrawn {})
         .await
         .unwrap();
-    let result = running.result().await;
-    assert!(result.collection.is_some());
-    let progress: SessionProgress = running
+    running.noted(Step::Collect, "Consent was withdrawn").await;
+    // Its end is a person's to give.
+    assert_eq!(running.step(Step::Collect).await, StepState::Running);
+    assert!(!running.done().contains(&"end_collection".to_owned()));
+    running
         .engine
-        .query(&running.id, PROGRESS_QUERY)
+        .signal(&running.id, &StopCollection {})
         .await
         .unwrap();
-    let collect = progress
-        .steps
-        .iter()
-        .find(|entry| entry.step == Step::Collect)
+    let result = running.result().await;
+    assert!(result.collection.is_some());
+    running.replays().await;
+}
+
+#[tokio::test]
+async fn an_emergency_stop_breaks_the_checks_after_the_recording_off() {
+    let script = Script {
+        conclude_hangs: true,
+        ..Script::default()
+    };
+    let running = Running::start(script, true).await;
+    running.script.collecting.notified().await;
+    running
+        .engine
+        .signal(&running.id, &StopCollection {})
+        .await
         .unwrap();
-    assert!(
-        collect
-            .notes
-            .iter()
-            .any(|note| note.contains("Consent was withdrawn"))
-    );
+    running.script.collecting.notified().await;
+    running
+        .engine
+        .signal(&running.id, &EmergencyStopped {})
+        .await
+        .unwrap();
+    assert_eq!(running.result().await.outcome, Outcome::Completed);
+    assert_eq!(running.step(Step::Conclude).await, StepState::Skipped);
+    let done = running.done();
+    for due in ["conclude broken off", "emergency", "report"] {
+        assert!(done.contains(&due.to_owned()), "{done:?}");
+    }
+    running.replays().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_gone_after_the_recording_is_noted_and_holds_nothing_up() {
+    let script = Script {
+        device_gone: true,
+        ..Script::default()
+    };
+    let running = Running::start(script, true).await;
+    running.script.collecting.notified().await;
+    running
+        .engine
+        .signal(&running.id, &StopCollection {})
+        .await
+        .unwrap();
+    assert_eq!(running.result().await.outcome, Outcome::Completed);
+    assert_eq!(running.step(Step::Conclude).await, StepState::Failed);
 }
 
 #[tokio::test]
@@ -420,9 +501,15 @@ async fn a_device_that_fails_for_good_leaves_its_recording_and_report() {
 #[tokio::test]
 async fn kept_histories_replay() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let file = folder.join("clinical_session.v1.json");
+    let today = folder.join("clinical_session.v2.json");
     let running = Running::start(Script::default(), false).await;
     running.script.collecting.notified().await;
+    running
+        .engine
+        .signal(&running.id, &ConsentWithdrawn {})
+        .await
+        .unwrap();
+    running.noted(Step::Collect, "Consent was withdrawn").await;
     running
         .engine
         .signal(&running.id, &EmergencyStopped {})
@@ -440,11 +527,15 @@ async fn kept_histories_replay() {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         let events = running.engine.history(&running.id).await.unwrap();
         let kept = KeptHistory::new(&running.id, events);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(&file, serde_json::to_string_pretty(&kept).unwrap() + "\n").unwrap();
+        std::fs::write(&today, serde_json::to_string_pretty(&kept).unwrap() + "\n").unwrap();
     }
-    let kept: KeptHistory = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    Replayer::new(running.registry.clone())
-        .replay_kept(&kept)
-        .unwrap();
+    let mut replayed = 0;
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let file = entry.unwrap().path();
+        let kept: KeptHistory = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let result = Replayer::new(running.registry.clone()).replay_kept(&kept);
+        assert!(result.is_ok(), "{}: {result:?}", file.display());
+        replayed += 1;
+    }
+    assert!(replayed >= 2, "histories of every version are kept");
 }

@@ -8,7 +8,9 @@ use ui_types::{
     ImpedanceView, StreamView,
 };
 use workstation::Probe;
-use workstation::rooms::signal::{Channel, ImpedanceLimits, Reference, StreamDescription};
+use workstation::rooms::signal::{
+    Channel, Impedance, ImpedanceGrade, ImpedanceLimits, Reference, StreamDescription,
+};
 
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
@@ -28,13 +30,24 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         })
         .serve(|shared: Shared, call: DeviceProbe, progress| async move {
             let mut measured = 0;
-            let tell = move |impedance: &workstation::rooms::signal::Impedance| {
+            let limits = ImpedanceLimits::default();
+            let tell = move |impedance: &Impedance| {
                 measured += 1;
-                progress.say(&impedance.electrode, measured, 0);
+                let view = impedance_view(impedance, limits.grade(impedance.impedance_kohm));
+                progress.found(&impedance.electrode, measured, 0, &view);
             };
             let probe = shared.workstation.probe(call.id, call.settings, tell).await;
             probe.map_err(wire).map(view)
         })
+}
+
+/// An electrode as it is shown.
+pub(super) fn impedance_view(impedance: &Impedance, grade: ImpedanceGrade) -> ImpedanceView {
+    ImpedanceView {
+        electrode: impedance.electrode.clone(),
+        impedance_kohm: impedance.impedance_kohm,
+        grade: word(&grade),
+    }
 }
 
 fn view(probe: Probe) -> DeviceProbeReply {
@@ -48,12 +61,8 @@ fn view(probe: Probe) -> DeviceProbeReply {
         streams: device.streams.iter().map(stream_view).collect(),
         impedances: probe
             .impedances
-            .into_iter()
-            .map(|impedance| ImpedanceView {
-                grade: word(&limits.grade(impedance.impedance_kohm)),
-                electrode: impedance.electrode,
-                impedance_kohm: impedance.impedance_kohm,
-            })
+            .iter()
+            .map(|impedance| impedance_view(impedance, limits.grade(impedance.impedance_kohm)))
             .collect(),
     }
 }

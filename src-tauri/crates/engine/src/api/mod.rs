@@ -1,6 +1,7 @@
 //! The calls, one module a subject: wire types in, the façade, wire types out.
 
 mod auth;
+mod bedside;
 mod device;
 mod evidence;
 mod patient;
@@ -43,6 +44,7 @@ fn calls() -> Calls<Shared> {
     let calls = auth::add(calls);
     let calls = patient::add(calls);
     let calls = session::add(calls);
+    let calls = bedside::add(calls);
     let calls = device::add(calls);
     let calls = recording::add(calls);
     let calls = evidence::add(calls);

@@ -174,7 +174,11 @@ fn view(status: SessionStatus) -> SessionView {
         disk_hours_left: status.disk_hours_left,
         stored_until: status.stored_until.map(|time| rfc3339(time, record.zone)),
         quality: status.quality.into_iter().map(quality).collect(),
-        impedances: Vec::new(),
+        impedances: status
+            .impedances
+            .iter()
+            .map(|(value, grade)| super::device::impedance_view(value, *grade))
+            .collect(),
         alerts: status
             .alerts
             .into_iter()
@@ -187,8 +191,8 @@ fn view(status: SessionStatus) -> SessionView {
                 active: alert.active,
             })
             .collect(),
-        paused: None,
-        calibration: String::new(),
+        paused: status.paused,
+        calibration: status.calibration,
         signed: false,
     }
 }
