@@ -60,7 +60,7 @@ pub(crate) const PX_PER_MM: std::ops::RangeInclusive<f64> = 1.0..=50.0;
 pub(crate) const ECG_UV_MM: f64 = 100.0;
 
 /// Height of a row of ECG as a multiple of the others': its waves are as high as that.
-pub(crate) const ECG_ROW_HEIGHTS: f64 = 2.0;
+pub(crate) const ECG_ROW_HEIGHTS: f64 = 2.5;
 
 /// Part of its height that a row of another unit fills.
 pub(crate) const FIT_PART: f64 = 0.8;

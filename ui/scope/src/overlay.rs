@@ -359,7 +359,8 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
     painter.rect(
         rect,
         2.0,
-        colours.surface.gamma_multiply(0.88),
+        // What lies behind is still seen.
+        colours.surface.gamma_multiply(0.65),
         Stroke::new(1.0, colours.line_strong),
         egui::StrokeKind::Inside,
     );

@@ -302,10 +302,16 @@ fn labels(scope: &Scope, ui: &Ui, frame: &Frame, canvas: Rect, colours: Colours)
     );
     let Some(view) = scope.view() else { return };
     let right = canvas.left() + GUTTER_PT - 8.0;
+    let least = scope
+        .sheet
+        .places
+        .iter()
+        .map(|place| place.height_pt)
+        .fold(f64::INFINITY, f64::min);
+    let size = (least as f32 * 0.8).clamp(9.0, 14.0);
     let mut free_from = f32::NEG_INFINITY;
     for (row, place) in view.rows.iter().zip(&scope.sheet.places) {
         let base = place.base_pt as f32;
-        let size = (place.height_pt as f32 * 0.8).clamp(9.0, 14.0);
         // Among very many rows, as many names as can be read.
         if base - size / 2.0 < free_from {
             continue;

@@ -314,6 +314,7 @@ impl Shared {
             1 => PointerButton::Middle,
             _ => PointerButton::Primary,
         };
+        let now_s = self.now_s();
         self.with(|inner| {
             inner.scope.touched();
             if gone {
@@ -322,12 +323,16 @@ impl Shared {
             }
             inner.events.push(Event::PointerMoved(pos));
             if let Some(pressed) = pressed {
+                // A press, a drag and a release between two frames would be seen as one and be none: what
+                // came before is seen first, then the button.
+                inner.paint(now_s);
                 inner.events.push(Event::PointerButton {
                     pos,
                     button,
                     pressed,
                     modifiers: Modifiers::NONE,
                 });
+                inner.paint(now_s);
             }
         });
     }
