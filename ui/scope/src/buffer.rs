@@ -16,6 +16,9 @@ pub(crate) struct StreamBuffer {
     /// Numbers of the columns held: `first..next`.
     first: u64,
     next: u64,
+    /// What is added to the feed's numbers: where samples are missing that nobody counted, a column ends
+    /// early and its number comes again, elsewhere in time.
+    shift: u64,
     /// Begin of each column, ns since 1970 UTC.
     times: Vec<i64>,
     /// Min and max; the columns of row 0, then those of row 1, …
@@ -37,7 +40,10 @@ impl StreamBuffer {
     /// this stream.
     pub(crate) fn accept(&mut self, envelope: &Envelope, keep_ns: f64) -> bool {
         let columns = envelope.columns as usize;
-        let Some(end) = envelope.first_column.checked_add(columns as u64) else {
+        let Some(first_column) = self.number(envelope) else {
+            return false;
+        };
+        let Some(end) = first_column.checked_add(columns as u64) else {
             return false;
         };
         if envelope.rows as usize != self.rows
@@ -51,25 +57,24 @@ impl StreamBuffer {
         }
         let other_length = (envelope.column_ns / self.column_ns - 1.0).abs() > 1e-6;
         if self.capacity == 0 || other_length {
-            self.begin(envelope, keep_ns);
+            self.begin(envelope, first_column, keep_ns);
         }
         if end <= self.first {
             return true; // older than what is kept
         }
-        if envelope.first_column.saturating_sub(self.next) >= self.capacity as u64
-            || self.next == self.first
+        if first_column.saturating_sub(self.next) >= self.capacity as u64 || self.next == self.first
         {
-            self.first = envelope.first_column;
-            self.next = envelope.first_column;
+            self.first = first_column;
+            self.next = first_column;
         }
         // Columns that never came: blank, at the times they would have had.
-        while self.next < envelope.first_column {
-            let back = (envelope.first_column - self.next) as f64 * self.column_ns;
+        while self.next < first_column {
+            let back = (first_column - self.next) as f64 * self.column_ns;
             let time = envelope.time_utc_ns.saturating_sub(back as i64);
             self.put(self.next, time, |_| [f32::NAN; 2]);
         }
         for column in 0..columns {
-            let number = envelope.first_column + column as u64;
+            let number = first_column + column as u64;
             if number < self.first {
                 continue;
             }
@@ -84,7 +89,19 @@ impl StreamBuffer {
         true
     }
 
-    fn begin(&mut self, envelope: &Envelope, keep_ns: f64) {
+    /// Our number of the first column: the feed's, unless that one is held and stands elsewhere in time.
+    fn number(&mut self, envelope: &Envelope) -> Option<u64> {
+        let number = envelope.first_column.checked_add(self.shift)?;
+        let elsewhere = self.held().contains(&number)
+            && self.time(number).abs_diff(envelope.time_utc_ns) as f64 > self.column_ns;
+        if !elsewhere {
+            return Some(number);
+        }
+        self.shift = self.shift.checked_add(self.next - number)?;
+        Some(self.next)
+    }
+
+    fn begin(&mut self, envelope: &Envelope, first_column: u64, keep_ns: f64) {
         let wanted = (keep_ns / envelope.column_ns).ceil().max(0.0) as usize;
         let most = (MAX_KEPT_VALUES / self.rows.max(1)).max(MIN_KEPT_COLUMNS);
         self.capacity = wanted.clamp(MIN_KEPT_COLUMNS, most);
@@ -94,8 +111,8 @@ impl StreamBuffer {
         let single = (self.column_ns * self.rate_hz / 1e9 - 1.0).abs() < SINGLE_SAMPLE;
         let part = if single { 0.01 } else { 0.5 };
         self.place_ns = (self.column_ns * part) as i64;
-        self.first = envelope.first_column;
-        self.next = envelope.first_column;
+        self.first = first_column;
+        self.next = first_column;
         self.times = vec![0; self.capacity];
         self.values = vec![[f32::NAN; 2]; self.capacity * self.rows];
         self.changed = None;
@@ -225,6 +242,25 @@ mod tests {
         assert_eq!(buffer.held(), 5..9);
         assert!(buffer.value(0, 6)[0].is_nan() && buffer.value(0, 7)[0].is_nan());
         assert_eq!(buffer.time(7), 7_000);
+    }
+
+    #[test]
+    fn a_number_that_comes_again_elsewhere_in_time_is_another_column() {
+        let mut buffer = StreamBuffer::new(1, 0.0);
+        assert!(buffer.accept(&envelope(5, &[1.0, 2.0]), 1.0));
+        // A minute is missing that no sample number tells of; column 6 was cut short.
+        let mut later = envelope(6, &[3.0, 4.0]);
+        later.time_utc_ns += 60_000_000;
+        assert!(buffer.accept(&later, 1.0));
+        assert_eq!(buffer.held(), 5..9);
+        assert_eq!(
+            (buffer.value(0, 6), buffer.value(0, 7)),
+            ([2.0; 2], [3.0; 2])
+        );
+        let mut more = envelope(8, &[5.0]);
+        more.time_utc_ns += 60_000_000;
+        assert!(buffer.accept(&more, 1.0));
+        assert_eq!(buffer.value(0, 9), [5.0; 2]);
     }
 
     #[test]

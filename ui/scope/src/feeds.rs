@@ -1,9 +1,11 @@
 //! Bytes to views: a feed of live columns, switched from generation to generation without a flash, and
 //! pages of a recording.
 
+use std::collections::BTreeMap;
+
 use ui_types::feed::{MAX_MESSAGE_BYTES, Message};
 
-use crate::limits::{CAUGHT_UP_NS, SWITCH_AFTER_S};
+use crate::limits::{BREATH_S, CAUGHT_UP_NS, SWITCH_AFTER_S};
 use crate::view::View;
 
 /// The feed that is shown, and the one that is to take its place.
@@ -69,14 +71,14 @@ impl Feeds {
         if pending.description.is_none() {
             return false;
         }
-        let caught_up = match self.shown.as_ref().and_then(View::newest_ns) {
+        let silence_s = now_s - self.pending_heard_s;
+        let whole = match &self.shown {
             None => true, // nothing to keep
-            Some(old) => pending
-                .newest_ns()
-                .is_some_and(|new| new >= old.saturating_sub(CAUGHT_UP_NS)),
+            // Gaps and marks come behind the last column of the history, in the same breath.
+            Some(old) => silence_s > BREATH_S && has_caught_up(pending, old),
         };
-        let silent = now_s - self.pending_heard_s > SWITCH_AFTER_S;
-        if !(pending.live || pending.ended || caught_up || silent) {
+        let silent = silence_s > SWITCH_AFTER_S;
+        if !(pending.live || pending.ended || whole || silent) {
             return false;
         }
         self.shown = self.pending.take();
@@ -96,6 +98,18 @@ impl Feeds {
     pub(crate) fn shown_mut(&mut self) -> Option<&mut View> {
         self.shown.as_mut()
     }
+}
+
+/// Whether every stream of the new view that the old one has too has come as far.
+fn has_caught_up(new: &View, old: &View) -> bool {
+    new.streams.iter().all(|stream| {
+        let before = old.streams.iter().find(|old| old.index == stream.index);
+        let Some(end) = before.and_then(|old| old.buffer.newest_ns()) else {
+            return true;
+        };
+        let newest = stream.buffer.newest_ns();
+        newest.is_some_and(|newest| newest >= end.saturating_sub(CAUGHT_UP_NS))
+    })
 }
 
 /// Adds the whole messages in `rest` and `bytes` to the view; returns how many were of no use. Bytes that
@@ -140,7 +154,7 @@ pub(crate) fn page(generation: u32, bytes: &[u8]) -> Option<View> {
         left = &left[used..];
     }
     // A page keeps all that came with it, within the limits of a buffer.
-    let keep_ns = messages.iter().filter_map(length_ns).sum();
+    let keep_ns = reach_ns(&messages);
     let mut view = View::new(generation);
     let whole = messages
         .into_iter()
@@ -148,9 +162,25 @@ pub(crate) fn page(generation: u32, bytes: &[u8]) -> Option<View> {
     (whole && view.ended && view.description.is_some()).then_some(view)
 }
 
-fn length_ns(message: &Message) -> Option<f64> {
-    match message {
-        Message::Envelope(envelope) => Some(f64::from(envelope.columns) * envelope.column_ns),
-        _ => None,
+/// Length of the ring that holds every column of a page, those that are missing between them included.
+fn reach_ns(messages: &[Message]) -> f64 {
+    // First column, end and count, by stream.
+    let mut streams: BTreeMap<u16, (u64, u64, u64)> = BTreeMap::new();
+    let mut longest_column_ns: f64 = 0.0;
+    for message in messages {
+        if let Message::Envelope(envelope) = message {
+            let columns = u64::from(envelope.columns);
+            let end = envelope.first_column.saturating_add(columns);
+            let stream = streams.entry(envelope.stream).or_insert((u64::MAX, 0, 0));
+            stream.0 = stream.0.min(envelope.first_column);
+            stream.1 = stream.1.max(end);
+            stream.2 += columns;
+            longest_column_ns = longest_column_ns.max(envelope.column_ns);
+        }
     }
+    let columns = streams
+        .values()
+        .map(|(first, end, count)| end.saturating_sub(*first).max(*count))
+        .max();
+    (columns.unwrap_or_default() as f64 + 1.0) * longest_column_ns
 }

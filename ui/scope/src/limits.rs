@@ -28,6 +28,9 @@ pub(crate) const MAX_EVENTS: usize = 64;
 /// Silence after which a new view is shown although it has not caught up with the old one, s.
 pub(crate) const SWITCH_AFTER_S: f64 = 0.5;
 
+/// Silence after the history of a new view that tells that all of it has come, s.
+pub(crate) const BREATH_S: f64 = 0.03;
+
 /// How far a new view may lag behind the old one and be whole all the same, ns: one message of the feed.
 pub(crate) const CAUGHT_UP_NS: i64 = 250_000_000;
 

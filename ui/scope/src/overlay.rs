@@ -200,7 +200,11 @@ fn annotations(
             Stroke::new(1.0, colours.accent)
         };
         painter.vline(x, top..=frame.traces.bottom(), line);
-        let text = words::short(&mark.text, FLAG_CHARS);
+        let said = match &mark.code {
+            Some(code) if mark.text.is_empty() => code,
+            _ => &mark.text,
+        };
+        let text = words::short(said, FLAG_CHARS);
         let font = if selected { strong(12.0) } else { plain(12.0) };
         let room = frame.traces.right() - x;
         let wide = painter
@@ -441,10 +445,12 @@ fn notes(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours, now_
             strong(20.0),
         );
     } else if scope.sheet.window.is_none() {
+        // A page without a column is whole all the same.
+        let ended = scope.view().is_some_and(|view| view.ended);
         painter.text(
             frame.traces.center(),
             Align2::CENTER_CENTER,
-            words::word(settings, "waiting"),
+            words::word(settings, if ended { "no_data" } else { "waiting" }),
             plain(16.0),
             colours.text_faint,
         );

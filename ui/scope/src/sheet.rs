@@ -285,7 +285,10 @@ impl Sheet {
 fn strip(view: &View, key: &Key, frame: Frame) -> Option<Window> {
     let begin = view.oldest_ns()?;
     Some(match key.mode {
-        ScopeMode::Review => Window::page(key.width_px, key.page_s, begin),
+        ScopeMode::Review => {
+            let begin = view.page_begin_ns().unwrap_or(begin);
+            Window::page(key.width_px, key.page_s, begin)
+        }
         mode => {
             // The first stream with columns sets where columns begin.
             let phase = view

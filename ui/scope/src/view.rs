@@ -39,6 +39,8 @@ pub(crate) struct View {
     /// A column that is no history has come.
     pub(crate) live: bool,
     pub(crate) ended: bool,
+    /// Begin of a page, by the finest columns in it: there they are numbered from it. And their length.
+    page_begin: Option<(i64, f64)>,
     /// Messages that the feed dropped because this page was slow.
     pub(crate) dropped: u64,
     /// Counts changes of what rows there are.
@@ -122,6 +124,14 @@ impl View {
         };
         let taken = stream.buffer.accept(envelope, keep_ns);
         self.live |= taken && !envelope.history;
+        let finer = self
+            .page_begin
+            .is_none_or(|(_, column_ns)| envelope.column_ns < column_ns);
+        if taken && envelope.columns > 0 && finer {
+            let ahead = envelope.first_column as f64 * envelope.column_ns;
+            let begin = envelope.time_utc_ns.saturating_sub(ahead.round() as i64);
+            self.page_begin = Some((begin, envelope.column_ns));
+        }
         taken
     }
 
@@ -160,6 +170,11 @@ impl View {
         newest.max()
     }
 
+    /// Begin of a page; of a feed it says nothing.
+    pub(crate) fn page_begin_ns(&self) -> Option<i64> {
+        self.page_begin.map(|(begin, _)| begin)
+    }
+
     /// Begin of the oldest column of any stream.
     pub(crate) fn oldest_ns(&self) -> Option<i64> {
         self.streams
@@ -176,11 +191,11 @@ impl View {
         )
     }
 
-    /// Annotations in force.
+    /// Annotations in force; one without text and code withdraws another.
     pub(crate) fn marks(&self) -> impl Iterator<Item = &AnnotationMark> {
-        self.annotations
-            .values()
-            .filter(|mark| mark.superseded_by.is_none())
+        self.annotations.values().filter(|mark| {
+            mark.superseded_by.is_none() && !(mark.text.is_empty() && mark.code.is_none())
+        })
     }
 
     /// The column that a time lies in although it is drawn before.

@@ -84,6 +84,14 @@ pub(crate) fn gap(from_s: f64, duration_s: Option<f64>) -> Message {
     })
 }
 
+/// The same columns as another stream's.
+pub(crate) fn of_stream(message: Message, stream: u16) -> Message {
+    match message {
+        Message::Envelope(envelope) => Message::Envelope(Envelope { stream, ..envelope }),
+        other => other,
+    }
+}
+
 pub(crate) fn bytes(messages: &[Message]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for message in messages {

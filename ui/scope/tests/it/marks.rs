@@ -87,6 +87,28 @@ fn a_gap_is_hatched_and_its_length_is_written() {
 }
 
 #[test]
+fn a_page_that_begins_in_a_gap_begins_where_it_was_asked_for() {
+    let mut stage = review(calibrated(3.78));
+    let rows = vec![row("Fp1-F7", "a", "left")];
+    // Nothing in the first 4 s: the first column that comes is number 400.
+    let message = bytes(&[
+        Message::Description(description(rows)),
+        envelope(1, COLUMN_NS, 400..450, true, &|_, _| 0.0),
+        envelope(1, COLUMN_NS, 900..1_000, true, &|_, _| 0.0),
+        gap(-2.0, Some(6.0)),
+        gap(4.5, Some(4.5)),
+        Message::End,
+    ]);
+    stage.scope().show_page(&message);
+    stage.frame();
+    let state = stage.scope().state();
+    assert_eq!((state.from_utc_ns, state.gaps), (BEGIN, 2));
+    let drawn = stage.scope().geometry("Fp1-F7");
+    let at = |time_s: f64| drawn[(time_s / 10.0 * drawn.len() as f64) as usize];
+    assert!(at(3.9).is_none() && at(4.1).is_some() && at(6.0).is_none() && at(9.5).is_some());
+}
+
+#[test]
 fn a_gap_that_lasts_says_so() {
     let mut stage = review(calibrated(3.78));
     page(&mut stage, vec![gap(8.0, None)]);
@@ -167,9 +189,15 @@ fn annotations_have_a_line_and_a_flag_and_can_be_picked() {
             Message::Annotation(superseded),
             Message::Annotation(annotation(2, 2, "Eyes open")),
             Message::Annotation(annotation(3, 8, "HV start")),
+            Message::Annotation(AnnotationMark {
+                code: Some("chewing".to_owned()),
+                ..annotation(4, 9, "")
+            }),
+            // Withdrawn: nothing stands in its place.
+            Message::Annotation(annotation(5, 6, "")),
         ],
     );
-    assert!(stage.says("Eyes open") && stage.says("HV start"));
+    assert!(stage.says("Eyes open") && stage.says("HV start") && stage.says("chewing"));
     assert!(!stage.says("Eyes opne"), "what was superseded is not shown");
     let traces = stage.scope().traces().expect("painted");
     let x = traces.left() + 0.2 * traces.width();
@@ -180,6 +208,8 @@ fn annotations_have_a_line_and_a_flag_and_can_be_picked() {
             .any(|[from, to]| (from.x - at).abs() < 0.6 && from.x == to.x && to.y - from.y > 500.0)
     };
     assert!(line(x), "a line at its time");
+    let withdrawn = traces.left() + 0.6 * traces.width();
+    assert!(!line(withdrawn), "what was withdrawn is not shown");
     stage.events();
     stage.harness.drag_at(pos2(x + 2.0, traces.center().y));
     stage.frame();

@@ -4,7 +4,7 @@
 use ui_types::feed::Message;
 use ui_types::{ScopeMode, ScopeSettings};
 
-use crate::feed::{BEGIN, bytes, description, envelope, row};
+use crate::feed::{BEGIN, bytes, description, envelope, of_stream, row};
 use crate::stage::{Stage, calibrated};
 
 const COLUMN_NS: f64 = 10e6; // 100 columns a second
@@ -81,6 +81,33 @@ fn the_old_page_stays_until_the_new_one_is_whole() {
     assert!(differing <= 30, "{differing} pixel columns differ");
     // What the old feed still sends changes nothing.
     stage.push(1, &bytes(&[columns(1_510..1_515, false)]));
+    assert_eq!(stage.scope().state().generation, 2);
+}
+
+#[test]
+fn a_new_view_is_whole_when_every_stream_has_caught_up() {
+    let two = || {
+        let mut view = description(vec![row("Fp1-F7", "a", "left")]);
+        let mut other = view.streams[0].clone();
+        other.stream = 1;
+        view.streams.push(other);
+        Message::Description(view)
+    };
+    let second = |range, history| of_stream(columns(range, history), 1);
+    let mut stage = Stage::new(1.0, calibrated(3.78));
+    stage.begin_feed(1);
+    stage.push(
+        1,
+        &bytes(&[two(), columns(0..900, true), second(0..900, true)]),
+    );
+    stage.frame();
+    stage.begin_feed(2);
+    stage.push(2, &bytes(&[two(), columns(0..900, true)]));
+    stage.frame();
+    stage.frame();
+    assert_eq!(stage.scope().state().generation, 1, "half of the streams");
+    stage.push(2, &bytes(&[second(0..900, true)]));
+    stage.frame();
     assert_eq!(stage.scope().state().generation, 2);
 }
 
