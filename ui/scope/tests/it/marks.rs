@@ -6,15 +6,15 @@ use egui::pos2;
 use ui_types::feed::Message;
 use ui_types::{AnnotationMark, ScopeEvent, ScopeMode, ScopeSettings, Theme};
 
-use crate::feed::{BEGIN, SECOND, bytes, description, envelope, gap, row};
+use crate::feed::{BEGIN, bytes, description, envelope, gap, row};
 use crate::stage::{Stage, calibrated};
 
 const COLUMN_NS: f64 = 10e6;
 
-fn annotation(id: u64, at_s: i64, text: &str) -> AnnotationMark {
+fn annotation(id: u64, at_s: f64, text: &str) -> AnnotationMark {
     AnnotationMark {
         id,
-        onset_utc_ns: BEGIN + at_s * SECOND,
+        onset_utc_ns: BEGIN + (at_s * 1e9) as i64,
         duration_ns: None,
         text: text.to_owned(),
         code: None,
@@ -177,7 +177,7 @@ fn a_stale_channel_is_marked_by_word_and_shape_in_every_row_it_has_a_part_in() {
 fn annotations_have_a_line_and_a_flag_and_can_be_picked() {
     let superseded = AnnotationMark {
         superseded_by: Some(2),
-        ..annotation(1, 2, "Eyes opne")
+        ..annotation(1, 2.37, "Eyes opne")
     };
     let mut stage = review(ScopeSettings {
         selected_annotation: Some(3),
@@ -187,20 +187,21 @@ fn annotations_have_a_line_and_a_flag_and_can_be_picked() {
         &mut stage,
         vec![
             Message::Annotation(superseded),
-            Message::Annotation(annotation(2, 2, "Eyes open")),
-            Message::Annotation(annotation(3, 8, "HV start")),
+            Message::Annotation(annotation(2, 2.37, "Eyes open")),
+            Message::Annotation(annotation(3, 8.37, "HV start")),
             Message::Annotation(AnnotationMark {
                 code: Some("chewing".to_owned()),
-                ..annotation(4, 9, "")
+                ..annotation(4, 9.37, "")
             }),
             // Withdrawn: nothing stands in its place.
-            Message::Annotation(annotation(5, 6, "")),
+            Message::Annotation(annotation(5, 6.37, "")),
         ],
     );
     assert!(stage.says("Eyes open") && stage.says("HV start") && stage.says("chewing"));
     assert!(!stage.says("Eyes opne"), "what was superseded is not shown");
     let traces = stage.scope().traces().expect("painted");
-    let x = traces.left() + 0.2 * traces.width();
+    // Between the lines of the time grid.
+    let x = traces.left() + 0.237 * traces.width();
     let line = |at: f32| {
         stage
             .lines()
@@ -208,7 +209,7 @@ fn annotations_have_a_line_and_a_flag_and_can_be_picked() {
             .any(|[from, to]| (from.x - at).abs() < 0.6 && from.x == to.x && to.y - from.y > 500.0)
     };
     assert!(line(x), "a line at its time");
-    let withdrawn = traces.left() + 0.6 * traces.width();
+    let withdrawn = traces.left() + 0.637 * traces.width();
     assert!(!line(withdrawn), "what was withdrawn is not shown");
     stage.events();
     stage.harness.drag_at(pos2(x + 2.0, traces.center().y));
