@@ -402,6 +402,8 @@ fn sign_out(app: App) {
     app.run(AuthSignOut::default(), None, move |_| {
         app.user.set(None);
         app.locked.set(false);
+        app.notices.set(Vec::new());
+        app.go(Route::Worklist); // the next person begins where everyone does
         spawn_local(app.refresh_auth());
     });
 }

@@ -28,13 +28,13 @@ const VIEW: &str = "-192 -152 384 304";
 fn shape(grade: &str) -> AnyView {
     let class = format!("electrode {grade}");
     match grade {
-        "good" => view! { <circle class=class r="9"/> }.into_any(),
+        "good" => view! { <circle class=class r="13"/> }.into_any(),
         "acceptable" => {
-            view! { <rect class=class x="-8.5" y="-8.5" width="17" height="17"/> }.into_any()
+            view! { <rect class=class x="-12" y="-12" width="24" height="24"/> }.into_any()
         }
-        "bad" => view! { <polygon class=class points="0,-11 10.5,8 -10.5,8"/> }.into_any(),
-        "bridge" => view! { <polygon class=class points="0,-11 11,0 0,11 -11,0"/> }.into_any(),
-        _ => view! { <circle class="electrode unknown" r="9"/> }.into_any(),
+        "bad" => view! { <polygon class=class points="0,-17 16,11 -16,11"/> }.into_any(),
+        "bridge" => view! { <polygon class=class points="0,-16 16,0 0,16 -16,0"/> }.into_any(),
+        _ => view! { <circle class="electrode unknown" r="13"/> }.into_any(),
     }
 }
 
@@ -57,17 +57,21 @@ fn short_value(kohm: Option<f64>) -> String {
     }
 }
 
-fn electrode(impedance: &ImpedanceView) -> Option<AnyView> {
+/// Electrodes of the 10-20 system have room at full size; more of them are drawn smaller.
+const ROOMY: usize = 32;
+
+fn electrode(impedance: &ImpedanceView, of: usize) -> Option<AnyView> {
     let at = place(&impedance.electrode)?;
-    let moved = format!("translate({:.1} {:.1})", at.x * SCALE, at.y * SCALE);
+    let size = if of > ROOMY { "scale(0.6)" } else { "" };
+    let moved = format!("translate({:.1} {:.1}) {size}", at.x * SCALE, at.y * SCALE);
     let title = described(impedance);
     Some(
         view! {
             <g transform=moved data-testid="electrode" data-id=impedance.electrode.clone() data-grade=impedance.grade.clone()>
                 <title>{title}</title>
                 {shape(&impedance.grade)}
-                <text class="label" y="-13">{impedance.electrode.clone()}</text>
-                <text class="value" y="21">{short_value(impedance.impedance_kohm)}</text>
+                <text class="label" y="-17">{impedance.electrode.clone()}</text>
+                <text class=format!("value {}", impedance.grade) y=if impedance.grade == "bad" { "8" } else { "3" }>{short_value(impedance.impedance_kohm)}</text>
             </g>
         }
         .into_any(),
@@ -92,7 +96,7 @@ pub(crate) fn head_map(
     let key = |grade: &'static str| {
         view! {
             <span class="key">
-                <svg viewBox="-13 -13 26 26" width="18" height="18" aria-hidden="true">{shape(grade)}</svg>
+                <svg viewBox="-18 -18 36 36" width="18" height="18" aria-hidden="true">{shape(grade)}</svg>
                 {t(grade_word(grade))}
             </span>
         }
@@ -103,7 +107,10 @@ pub(crate) fn head_map(
                 <circle class="scalp" r="116"/>
                 <path class="scalp" d="M -11 -115.5 L 0 -132 L 11 -115.5"/>
                 <path class="scalp" d="M -115.5 -14 Q -130 0 -115.5 14 M 115.5 -14 Q 130 0 115.5 14"/>
-                {move || impedances.get().iter().filter_map(electrode).collect_view()}
+                {move || {
+                    let all = impedances.get();
+                    all.iter().filter_map(|one| electrode(one, all.len())).collect_view()
+                }}
             </svg>
             {move || {
                 let elsewhere: Vec<_> = impedances.get().iter().filter(|one| place(&one.electrode).is_none()).map(described).collect();

@@ -248,7 +248,11 @@ impl Rest {
 
     /// Runs this after the rest, unless something else comes before.
     pub(crate) fn run(&self, act: impl FnOnce() + 'static) {
-        if let Some(handle) = self.waiting.get_value() {
+        // A canvas may still speak while its page is being taken away.
+        let Some(waiting) = self.waiting.try_get_value() else {
+            return;
+        };
+        if let Some(handle) = waiting {
             handle.clear();
         }
         self.waiting

@@ -3,7 +3,7 @@
 use super::app::{App, Tone};
 use super::bridge::{self, Feed, Scope};
 use super::parts::{Rest, every};
-use super::view_bar::View;
+use super::view_bar::{self, View};
 use crate::format;
 use crate::limits::{COLUMNS, TICK_MS};
 use crate::test_ids as id;
@@ -29,6 +29,8 @@ pub(crate) struct Traces {
     feed: StoredValue<Option<Feed>, LocalStorage>,
     generation: StoredValue<u32>,
     attempt: RwSignal<u32>,
+    /// How often a feed was asked for again.
+    reopened: RwSignal<u32>,
     /// The canvas that is ready, counted from 1; 0 while none is.
     pub(crate) ready: RwSignal<u32>,
     pub(crate) failed: RwSignal<Option<String>>,
@@ -50,6 +52,7 @@ impl Traces {
             feed: StoredValue::new_local(None),
             generation: StoredValue::new(0),
             attempt: RwSignal::new(0),
+            reopened: RwSignal::new(0),
             ready: RwSignal::new(0),
             failed: RwSignal::new(None),
             refused: RwSignal::new(None),
@@ -103,6 +106,7 @@ impl Traces {
     /// another feed, and the old one stands until the new one has come.
     pub(crate) fn follow(self, view: View, session: Signal<String>, wanted: Signal<bool>) {
         Effect::new(move |_| {
+            self.reopened.track();
             let (ready, columns) = (self.ready.get(), self.columns.get());
             let (spec, page_s, id) = (view.spec(), view.page_s(), session.get());
             if !wanted.get() {
@@ -142,6 +146,15 @@ impl Traces {
                 Ok(feed) => {
                     self.refused.try_set(None);
                     self.feed.try_set_value(Some(feed));
+                }
+                // A session that has just begun may have no feed yet.
+                Err(_)
+                    if self
+                        .reopened
+                        .try_get_untracked()
+                        .is_some_and(|tried| tried < view_bar::ATTEMPTS) =>
+                {
+                    view_bar::again(self.reopened);
                 }
                 Err(error) => {
                     self.refused.try_set(Some(error));

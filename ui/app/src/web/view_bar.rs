@@ -16,6 +16,19 @@ use leptos::task::spawn_local;
 use std::collections::BTreeMap;
 use ui_types::{FilterChoice, ScopeMode, ScopeSettings, ViewChoices, ViewChoicesReply, ViewSpec};
 
+/// How often what is not there yet is asked for again, a second apart.
+pub(super) const ATTEMPTS: u32 = 10;
+
+/// Asks again in a second, by raising what the asking follows.
+pub(super) fn again(attempt: RwSignal<u32>) {
+    set_timeout(
+        move || {
+            attempt.try_update(|attempt| *attempt += 1);
+        },
+        std::time::Duration::from_millis(crate::limits::TICK_MS.into()),
+    );
+}
+
 /// Kind of channel that the menus of filters speak of first.
 const EEG: &str = "eeg";
 
@@ -35,14 +48,17 @@ impl View {
             choices: RwSignal::new(None),
             kind: RwSignal::new(EEG.to_owned()),
         };
+        let attempt = RwSignal::new(0);
         Effect::new(move |_| {
-            let id = id.get();
+            let (id, tried) = (id.get(), attempt.get());
             if id.is_empty() {
                 return;
             }
             spawn_local(async move {
                 match app.call(&ViewChoices { id: Some(id) }).await {
                     Ok(reply) => drop(view.choices.try_set(Some(reply))),
+                    // A recording that has just begun may not be there yet.
+                    Err(_) if tried < ATTEMPTS => again(attempt),
                     Err(error) => app.notify_error(&error),
                 }
             });
@@ -234,8 +250,12 @@ fn menu(
     chosen: impl Fn(String) + Send + Sync + 'static,
 ) -> impl IntoView {
     let chosen = StoredValue::new(chosen);
+    let bare = matches!(
+        test_id,
+        id::MONTAGE | id::SENSITIVITY | id::TIME_BASE | id::MODE | id::POLARITY
+    );
     view! {
-        <span class="tool" class:changed=move || changed.get()>
+        <span class="tool" class:bare=bare class:changed=move || changed.get()>
             <label for=test_id>{t(label)}</label>
             <select id=test_id data-testid=test_id data-changed=move || changed.get().to_string()
                 title=move || if changed.get() { t(words::NOT_DEFAULT) } else { "" }

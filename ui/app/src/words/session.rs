@@ -10,6 +10,7 @@ texts! {
     STEP_VALIDATE = "Verify", "Prüfen";
     STEP_PREPARE = "Devices", "Geräte";
     STEP_COLLECT = "Record", "Aufzeichnen";
+    STEP_CONCLUDE = "Final check", "Abschlussmessung";
     STEP_ANALYSE = "Analyse", "Auswerten";
     STEP_REPORT = "Report", "Befund";
     STEP_EXPORT = "Export", "Export";

@@ -41,13 +41,21 @@ impl Rest {
 pub(super) fn page(live: Live) -> impl IntoView {
     let app = live.app;
     let facts = Facts::of(live);
-    let view = View::new(app, live.id);
+    let collects = facts.collects;
+    // What can be chosen is told of a recording; there is none before it begins.
+    let recording = Memo::new(move |_| {
+        if collects.get() {
+            live.id.get()
+        } else {
+            String::new()
+        }
+    });
+    let view = View::new(app, recording.into());
     let rest = Rest {
         frozen: RwSignal::new(false),
         looking: RwSignal::new(None),
     };
     let note = NodeRef::<html::Input>::new();
-    let collects = facts.collects;
     marks::take_keys(live, note);
     alerts::sound(live, &facts);
     let provenance = live.memo(|view| view.provenance.clone());
@@ -326,14 +334,7 @@ fn resting(live: Live) -> impl IntoView {
     let notes = move || {
         steps.get().unwrap_or_default().into_iter().filter(|step| !step.notes.is_empty() || step.state == StepState::Running).map(|step| {
             let running = step.state == StepState::Running;
-            let name = match step.name.as_str() {
-                "validate" => t(words::STEP_VALIDATE),
-                "prepare" => t(words::STEP_PREPARE),
-                "collect" => t(words::STEP_COLLECT),
-                "analyse" => t(words::STEP_ANALYSE),
-                "report" => t(words::STEP_REPORT),
-                _ => t(words::STEP_EXPORT),
-            };
+            let name = status::step_word(&step.name).map_or_else(|| step.name.clone(), |text| t(text).to_owned());
             view! {
                 <section>
                     <h3>{running.then_some("● ")}{name}{running.then(|| format!(": {}", t(words::STEP_RUNNING)))}</h3>

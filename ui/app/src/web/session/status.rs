@@ -51,11 +51,12 @@ pub(crate) fn patient_banner(
     }
 }
 
-fn step_word(name: &str) -> Option<Text> {
+pub(super) fn step_word(name: &str) -> Option<Text> {
     Some(match name {
         "validate" => words::STEP_VALIDATE,
         "prepare" => words::STEP_PREPARE,
         "collect" => words::STEP_COLLECT,
+        "conclude" => words::STEP_CONCLUDE,
         "analyse" => words::STEP_ANALYSE,
         "report" => words::STEP_REPORT,
         "export" => words::STEP_EXPORT,
