@@ -47,6 +47,7 @@ impl Ran {
 pub struct Station {
     folder: TempDir,
     passphrase: Option<PathBuf>,
+    site_policy: Option<PathBuf>,
 }
 
 /// Folder of the programs under test.
@@ -104,6 +105,7 @@ impl Station {
         Self {
             folder: TempDir::new().expect("a folder"),
             passphrase: None,
+            site_policy: None,
         }
     }
 
@@ -113,6 +115,7 @@ impl Station {
         Self {
             folder: TempDir::new_in(parent).expect("a folder"),
             passphrase: None,
+            site_policy: None,
         }
     }
 
@@ -122,7 +125,13 @@ impl Station {
         Self {
             folder: TempDir::new().expect("a folder"),
             passphrase: Some(file),
+            site_policy: None,
         }
+    }
+
+    /// Engines started from now on obey this policy file.
+    pub fn set_site_policy(&mut self, file: PathBuf) {
+        self.site_policy = Some(file);
     }
 
     /// The data folder.
@@ -137,7 +146,14 @@ impl Station {
         let mut command = Command::new(bin_dir().join(program));
         command
             .env("NEURASCALE_DATA_DIR", self.path())
-            .env_remove("NEURASCALE_PASSPHRASE_FILE");
+            .env_remove("NEURASCALE_PASSPHRASE_FILE")
+            // What this machine's site wants is not the test's.
+            .env(
+                "NEURASCALE_POLICY_FILE",
+                self.site_policy
+                    .as_deref()
+                    .unwrap_or(Path::new("/nonexistent")),
+            );
         if let Some(file) = &self.passphrase {
             command.env("NEURASCALE_PASSPHRASE_FILE", file);
         }

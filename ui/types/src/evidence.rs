@@ -16,7 +16,7 @@ pub struct LedgerShow {
     /// Only entries that belong to this session.
     #[serde(default)]
     pub session: Option<String>,
-    /// The newest first, from the end backwards; `from` is then the last sequence wanted.
+    /// The newest first, backwards: `from` is then the greatest sequence wanted, and 0 the end.
     #[serde(default)]
     pub newest_first: bool,
 }

@@ -25,7 +25,7 @@ pub use onboarding::{
 pub use patient::{
     BirthDate, ConsentState, Identity, IdentityError, PatientId, Role, SessionId, Sex,
 };
-pub use protocol::{AnnotationKey, Protocol, ProtocolError};
+pub use protocol::{Activation, AnnotationKey, Protocol, ProtocolError, Question};
 pub use session::{
     ClinicalSession, ConsentWithdrawn, EmergencyStopped, PROGRESS_QUERY, SessionInput,
     SessionProgress, SessionResult, Step, StepProgress, StepState, StopCollection,

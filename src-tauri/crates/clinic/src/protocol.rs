@@ -23,6 +23,54 @@ pub struct AnnotationKey {
     pub key: String,
 }
 
+/// Something to be stated with an activation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// What ('effort').
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// Answers; free text when there are none.
+    #[serde(default)]
+    pub answers: Vec<String>,
+}
+
+/// Something done with the patient. The order in the protocol is the usual one; nobody is held to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Activation {
+    /// Id ('hyperventilation').
+    pub id: String,
+    /// Title for people.
+    pub title: String,
+    /// Code of the annotation that begins it.
+    pub begin_code: String,
+    /// Code of the annotation that ends it.
+    pub end_code: String,
+    /// How long, s; absent when it ends only by being ended.
+    pub duration_s: Option<f64>,
+    /// Recording goes on for at least so long afterwards, s.
+    pub after_s: f64,
+    /// To be gone through before.
+    #[serde(default)]
+    pub check_list: Vec<String>,
+    /// To be stated with it.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+}
+
+impl Activation {
+    fn makes_sense(&self) -> bool {
+        let seconds = |s: f64| s.is_finite() && (0.0..=86_400.0).contains(&s);
+        let named = [&self.id, &self.title, &self.begin_code, &self.end_code];
+        named.iter().all(|text| !text.is_empty())
+            && self.begin_code != self.end_code
+            && seconds(self.after_s)
+            && self.duration_s.is_none_or(|s| seconds(s) && s > 0.0)
+    }
+}
+
 /// A session protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +98,9 @@ pub struct Protocol {
     /// Coded annotations.
     #[serde(default)]
     pub annotations: Vec<AnnotationKey>,
+    /// What is done with the patient.
+    #[serde(default)]
+    pub activations: Vec<Activation>,
 }
 
 /// Why a protocol cannot be used.
@@ -95,6 +146,9 @@ impl Protocol {
         );
         if !(good > 0.0 && acceptable >= good && acceptable.is_finite()) {
             return Err(ProtocolError::Value("impedance_acceptable_kohm"));
+        }
+        if !protocol.activations.iter().all(Activation::makes_sense) {
+            return Err(ProtocolError::Value("activations"));
         }
         Ok(protocol)
     }
@@ -162,12 +216,40 @@ mod tests {
         }
     }
 
+    /// ACNS guideline 1: three minutes, and one more afterwards, with the effort stated.
+    #[test]
+    fn routine_eeg_activates_as_the_guideline_says() {
+        let protocol = Protocol::find("routine-eeg").unwrap();
+        let of = |id: &str| protocol.activations.iter().find(|a| a.id == id).unwrap();
+        let hyperventilation = of("hyperventilation");
+        assert_eq!(hyperventilation.duration_s, Some(180.0));
+        assert!(hyperventilation.after_s >= 60.0);
+        assert!(hyperventilation.check_list.len() >= 4);
+        assert_eq!(hyperventilation.questions[0].name, "effort");
+        let photic = of("photic_stimulation");
+        let names: Vec<_> = photic.questions.iter().map(|q| q.name.as_str()).collect();
+        assert_eq!(names, ["frequency_hz", "eyes", "trigger_channel"]);
+        for id in ["eyes_open", "eyes_closed"] {
+            let codes: Vec<_> = protocol.annotations.iter().map(|a| &a.code).collect();
+            assert!(codes.contains(&&of(id).begin_code) && codes.contains(&&of(id).end_code));
+        }
+        let mut keys: Vec<_> = protocol.annotations.iter().map(|a| &a.key).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), protocol.annotations.len(), "hot keys repeat");
+    }
+
     #[test]
     fn nonsense_is_named() {
         let text = SHIPPED[0].replace("planned_duration_s = 1200", "planned_duration_s = -1");
         assert!(matches!(
             Protocol::parse(&text),
             Err(ProtocolError::Value("planned_duration_s"))
+        ));
+        let text = SHIPPED[0].replace("after_s = 60", "after_s = -60");
+        assert!(matches!(
+            Protocol::parse(&text),
+            Err(ProtocolError::Value("activations"))
         ));
         let text = SHIPPED[0].replace("format = 1", "format = 2");
         assert!(matches!(

@@ -37,6 +37,7 @@ mod unit;
 mod writer;
 
 pub use error::LogStoreError;
+pub use ledger_store::EntryQuery;
 pub use log_store::{LogStore, LogStoreOptions};
 pub use policy::{LedgerPolicy, ledger_all};
 pub use schema::{connect, run_migrations};

@@ -2,23 +2,85 @@
 
 use crate::figures;
 use crate::limits::MAX_TABLE_ROWS;
-use crate::model::{Event, Fact, ImpedanceCheck, ReportContent};
+use crate::model::{Event, Fact, ImpedanceCheck, Paper, ReportContent, Signature};
 use crate::picture::Picture;
-use crate::text::{field, number, percent};
+use crate::text::{field, number, paragraphs, percent};
+use signal::UtcNanos;
 
 /// Statement that the program draws no conclusion; printed in every report.
 pub(crate) const NO_DIAGNOSIS: &str = "This report states what was recorded and what was measured. The program draws no diagnostic conclusion; \
 interpretation is the clinician's. Its alerts are no alarms in the sense of IEC 60601-1-8.";
 
+/// What makes a signature hold; printed under it.
+const SIGNED: &str = "Signed electronically after the password was given again. The station's ledger holds the SHA-256 of this \
+document and of the recording under this signature. It changes only by addendum.";
+
 /// A piece of the report.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Block {
     Heading(String),
-    Paragraph { text: String, bold: bool },
+    Paragraph {
+        text: String,
+        bold: bool,
+    },
     Facts(Vec<(String, String)>),
     Table(Table),
     Figure(Picture),
-    Signature(Option<String>),
+    /// Room for a signature by hand under a draft.
+    Unsigned,
+}
+
+/// What a document is laid out from; its texts are cleaned already.
+#[derive(Debug)]
+pub(crate) struct Sheet {
+    pub(crate) title: String,
+    pub(crate) institution: String,
+    pub(crate) paper: Paper,
+    pub(crate) watermark: Option<&'static str>,
+    pub(crate) banner: String,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) document_id: String,
+    pub(crate) software: String,
+    pub(crate) created_at: UtcNanos,
+    pub(crate) created: String,
+}
+
+/// The report's sheet.
+pub(crate) fn sheet(content: &ReportContent) -> Sheet {
+    Sheet {
+        title: title(content),
+        institution: field(&content.institution),
+        paper: content.paper,
+        watermark: content.provenance.watermark(),
+        banner: banner(content),
+        blocks: compose(content),
+        document_id: content.recording_id.clone(),
+        software: field(&content.software),
+        created_at: content.created_at,
+        created: field(&content.created),
+    }
+}
+
+/// The signature under a document, or room for one under a draft.
+pub(crate) fn signature_blocks(signature: Option<&Signature>) -> Vec<Block> {
+    let mut blocks = vec![Block::Heading("Signature".to_owned())];
+    let Some(signature) = signature else {
+        blocks.push(Block::Unsigned);
+        return blocks;
+    };
+    let fact = |label: &str, value: &str| (label.to_owned(), field(value));
+    blocks.push(Block::Facts(vec![
+        fact("Signed by", &signature.name),
+        fact("Time", &signature.at),
+        fact("Meaning", &signature.meaning),
+        fact("Content, SHA-256", &signature.content_sha256),
+        fact("Recording, SHA-256", &signature.recording_sha256),
+    ]));
+    blocks.push(Block::Paragraph {
+        text: SIGNED.to_owned(),
+        bold: false,
+    });
+    blocks
 }
 
 /// A table; numbers stand at the right edge of their column.
@@ -72,6 +134,18 @@ pub(crate) fn compose(content: &ReportContent) -> Vec<Block> {
     }
     facts(&mut blocks, "Patient", &content.patient);
     facts(&mut blocks, "Session", &content.session);
+    for (title, text) in [
+        ("Impression", &content.impression),
+        ("Conclusion", &content.conclusion),
+    ] {
+        let lines = paragraphs(text);
+        if !lines.is_empty() {
+            heading(&mut blocks, title);
+        }
+        for line in lines {
+            plain(&mut blocks, &line);
+        }
+    }
     facts(&mut blocks, "Device", &content.device);
     heading(&mut blocks, "Consent");
     let consent = field(&content.consent);
@@ -103,8 +177,7 @@ pub(crate) fn compose(content: &ReportContent) -> Vec<Block> {
     gaps(&mut blocks, content);
     clocks(&mut blocks, content);
     provenance(&mut blocks, content);
-    heading(&mut blocks, "Signature");
-    blocks.push(Block::Signature(content.signature.as_deref().map(field)));
+    blocks.extend(signature_blocks(content.signature.as_ref()));
     blocks
 }
 

@@ -92,10 +92,7 @@ fn write_block(out: &mut String, block: &Block) {
         }
         Block::Table(table) => write_table(out, table),
         Block::Figure(picture) => write_picture(out, picture),
-        Block::Signature(Some(who)) => {
-            let _ = writeln!(out, "<p>Signed: {}</p>", isolated(who));
-        }
-        Block::Signature(None) => out.push_str(
+        Block::Unsigned => out.push_str(
             "<p class=\"mark\">Draft: not signed.</p>\n<p class=\"sign\">Name, date, signature</p>\n",
         ),
     }

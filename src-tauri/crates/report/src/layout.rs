@@ -1,9 +1,9 @@
 //! Blocks into pages: lines, columns and page breaks, and the tree of what they mean.
 
-use crate::compose::{self, Block, Row, Table};
+use crate::compose::{Block, Row, Sheet, Table};
 use crate::font::Fonts;
 use crate::limits::{BODY_PT, MARGIN_PT, TABLE_PT};
-use crate::model::{Paper, ReportContent};
+use crate::model::Paper;
 use crate::picture::{Anchor, BLACK, GREY, LIGHT, Picture, RED, Rgb, Shape};
 
 /// What a drawn thing is to a reader that cannot see it.
@@ -73,9 +73,9 @@ struct Layout<'a> {
     y: f32,
 }
 
-/// Lays the report out.
-pub(crate) fn lay_out(content: &ReportContent, fonts: &Fonts) -> Pages {
-    let size = match content.paper {
+/// Lays a document out.
+pub(crate) fn lay_out(sheet: &Sheet, fonts: &Fonts) -> Pages {
+    let size = match sheet.paper {
         Paper::A4 => (595.28, 841.89),
         Paper::Letter => (612.0, 792.0),
     };
@@ -89,17 +89,16 @@ pub(crate) fn lay_out(content: &ReportContent, fonts: &Fonts) -> Pages {
         },
         y: MARGIN_PT + HEAD_PT,
     };
-    let institution = crate::text::field(&content.institution);
-    if !institution.trim().is_empty() {
-        layout.paragraph(&institution, 9.0, false, GREY);
+    if !sheet.institution.trim().is_empty() {
+        layout.paragraph(&sheet.institution, 9.0, false, GREY);
     }
-    layout.heading(&compose::title(content), 1, 17.0);
-    let blocks = compose::compose(content);
+    layout.heading(&sheet.title, 1, 17.0);
+    let blocks = &sheet.blocks;
     for (n, block) in blocks.iter().enumerate() {
         layout.keep_together(&blocks[n..]);
         layout.block(block);
     }
-    layout.furniture(content);
+    layout.furniture(sheet);
     layout.out
 }
 
@@ -159,8 +158,8 @@ impl Layout<'_> {
                     break;
                 }
                 Block::Table(_) => TABLE_PT * 5.0,
-                Block::Facts(_) => 30.0,
-                Block::Signature(_) => 90.0,
+                Block::Facts(facts) => facts.len().min(8) as f32 * BODY_PT * LEADING,
+                Block::Unsigned => 90.0,
             };
             if !matches!(block, Block::Heading(_) | Block::Paragraph { .. }) {
                 break;
@@ -181,7 +180,7 @@ impl Layout<'_> {
             Block::Facts(facts) => self.facts(facts),
             Block::Table(table) => self.table(table),
             Block::Figure(picture) => self.figure(picture),
-            Block::Signature(signed) => self.signature(signed.as_deref()),
+            Block::Unsigned => self.unsigned(),
         }
     }
 
@@ -376,11 +375,7 @@ impl Layout<'_> {
         self.y += height + 8.0;
     }
 
-    fn signature(&mut self, signed: Option<&str>) {
-        if let Some(who) = signed {
-            self.paragraph(&format!("Signed: {who}"), BODY_PT, true, BLACK);
-            return;
-        }
+    fn unsigned(&mut self) {
         self.room(80.0);
         self.paragraph("Draft: not signed.", BODY_PT, true, RED);
         self.y += 34.0;
@@ -395,13 +390,13 @@ impl Layout<'_> {
     }
 
     /// Header, foot and watermark of every page, now that their number is known.
-    fn furniture(&mut self, content: &ReportContent) {
+    fn furniture(&mut self, sheet: &Sheet) {
         let (width, height) = self.out.size;
         let count = self.out.pages.len();
-        let banner = self.short(&compose::banner(content), width - 2.0 * MARGIN_PT - 70.0);
-        let made = crate::text::field(&format!("{} · {}", content.software, content.created));
+        let banner = self.short(&sheet.banner, width - 2.0 * MARGIN_PT - 70.0);
+        let made = crate::text::field(&format!("{} · {}", sheet.software, sheet.created));
         let made = self.short(&made, width - 2.0 * MARGIN_PT);
-        let mark = content.provenance.watermark();
+        let mark = sheet.watermark;
         for (n, page) in self.out.pages.iter_mut().enumerate() {
             let top = MARGIN_PT + 8.0;
             let foot = height - MARGIN_PT - 4.0;

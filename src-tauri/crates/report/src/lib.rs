@@ -18,6 +18,7 @@ mod html;
 mod layout;
 pub mod limits;
 mod model;
+mod notice;
 mod pdf;
 mod picture;
 mod text;
@@ -28,7 +29,8 @@ pub use error::ReportError;
 pub use html::render_html;
 pub use model::{
     Analysis, BandRow, Calibration, ChannelQuality, ClockRow, Event, Excerpt, Fact, GapRow,
-    ImpedanceCheck, Paper, Provenance, ReportContent, SpectrumCurve, Trace, TraceColour,
+    ImpedanceCheck, Paper, Provenance, ReportContent, Signature, SpectrumCurve, Trace, TraceColour,
 };
+pub use notice::{Notice, Section, render_notice_pdf};
 pub use pdf::render_pdf;
 pub use times::stamp;

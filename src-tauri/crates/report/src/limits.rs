@@ -13,6 +13,10 @@ pub const TABLE_PT: f32 = 8.0;
 /// must not fill the report.
 pub const MAX_FIELD_CHARS: usize = 400;
 
+/// Characters of a clinician's text that are printed: some ten pages. What is longer is refused before
+/// it comes here.
+pub const MAX_TEXT_CHARS: usize = 20_000;
+
 /// Rows of one table; the rest is counted in a last row.
 pub const MAX_TABLE_ROWS: usize = 400;
 

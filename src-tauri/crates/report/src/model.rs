@@ -236,6 +236,29 @@ pub struct Excerpt {
     pub gaps: Vec<(f64, f64)>,
 }
 
+/// A signature under a report or an addendum.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Signature {
+    /// Who.
+    pub name: String,
+    /// When, as it is printed, with the zone's offset.
+    pub at: String,
+    /// What it means.
+    pub meaning: String,
+    /// SHA-256 of what was signed, as it stood without this block, hexadecimal.
+    pub content_sha256: String,
+    /// SHA-256 over the recording's segment hashes, hexadecimal.
+    pub recording_sha256: String,
+}
+
+impl std::fmt::Debug for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signature")
+            .field("content_sha256", &self.content_sha256)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the program found in the samples. It draws no conclusion from it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Analysis {
@@ -260,7 +283,7 @@ pub struct Analysis {
 }
 
 /// Everything a report says.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct ReportContent {
     /// 'EEG recording'.
     pub title: String,
@@ -298,6 +321,20 @@ pub struct ReportContent {
     pub created_at: UtcNanos,
     /// The same, as it is printed.
     pub created: String,
+    /// What the clinician saw in the recording; the program writes nothing of it.
+    pub impression: String,
+    /// What the clinician concludes from it.
+    pub conclusion: String,
     /// Who signed and when; a draft says that nobody has.
-    pub signature: Option<String>,
+    pub signature: Option<Signature>,
+}
+
+impl std::fmt::Debug for ReportContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What a clinician writes may name a person.
+        f.debug_struct("ReportContent")
+            .field("recording_id", &self.recording_id)
+            .field("created", &self.created)
+            .finish_non_exhaustive()
+    }
 }

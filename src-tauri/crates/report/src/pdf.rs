@@ -1,7 +1,7 @@
 //! Pages into PDF/A-2a and PDF/UA-1: tagged, searchable, with its font embedded.
 
 use crate::ReportError;
-use crate::compose;
+use crate::compose::{self, Sheet};
 use crate::font::Fonts;
 use crate::layout::{self, Node, Op, Pages, Role};
 use crate::model::ReportContent;
@@ -34,8 +34,12 @@ const WATERMARK_OPACITY: f32 = 0.14;
 /// [`ReportError::Font`] when the bundled font is damaged, [`ReportError::Pdf`] when the writer
 /// refuses the document.
 pub fn render_pdf(content: &ReportContent) -> Result<Vec<u8>, ReportError> {
+    render(&compose::sheet(content))
+}
+
+pub(crate) fn render(sheet: &Sheet) -> Result<Vec<u8>, ReportError> {
     let fonts = Fonts::load()?;
-    let pages = layout::lay_out(content, &fonts);
+    let pages = layout::lay_out(sheet, &fonts);
     let configuration = ConfigurationBuilder::new()
         .with_archival_validator(Archival::A2_A)
         .with_accessibility_validator(Accessibility::UA1)
@@ -60,15 +64,15 @@ pub fn render_pdf(content: &ReportContent) -> Result<Vec<u8>, ReportError> {
     }
     document.set_tag_tree(tree(&pages, &mut leaves));
     document.set_outline(outline(&pages));
-    document.set_metadata(metadata(content));
+    document.set_metadata(metadata(sheet));
     document
         .finish()
         .map_err(|error| ReportError::Pdf(format!("{error:?}")))
 }
 
-fn metadata(content: &ReportContent) -> Metadata {
+fn metadata(sheet: &Sheet) -> Metadata {
     let created = time::OffsetDateTime::from_unix_timestamp(
-        content.created_at.0.div_euclid(signal::NANOS_PER_S),
+        sheet.created_at.0.div_euclid(signal::NANOS_PER_S),
     )
     .unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     let date = DateTime::new(u16::try_from(created.year()).unwrap_or(1970))
@@ -80,11 +84,11 @@ fn metadata(content: &ReportContent) -> Metadata {
         .utc_offset_hour(0)
         .utc_offset_minute(0);
     Metadata::new()
-        .title(compose::title(content))
+        .title(sheet.title.clone())
         .language("en".to_owned())
-        .creator(crate::text::field(&content.software))
+        .creator(sheet.software.clone())
         .creation_date(date)
-        .document_id(content.recording_id.clone())
+        .document_id(sheet.document_id.clone())
 }
 
 fn outline(pages: &Pages) -> Outline {

@@ -1,6 +1,6 @@
 //! Texts from outside: cut, and without characters that steer a reader.
 
-use crate::limits::MAX_FIELD_CHARS;
+use crate::limits::{MAX_FIELD_CHARS, MAX_TEXT_CHARS};
 
 /// `text` on one line, without control and direction characters, no longer than a field may be.
 pub(crate) fn field(text: &str) -> String {
@@ -20,6 +20,27 @@ pub(crate) fn field(text: &str) -> String {
         out = out.chars().take(MAX_FIELD_CHARS - 1).chain(['…']).collect();
     }
     out
+}
+
+/// The lines of a longer text, each cleaned like a [`field`] and not cut; blank ones are left out.
+pub(crate) fn paragraphs(text: &str) -> Vec<String> {
+    let text: String = text.chars().take(MAX_TEXT_CHARS).collect();
+    text.lines()
+        .map(|line| {
+            line.chars()
+                .map(|c| {
+                    if c.is_control() || c.is_whitespace() {
+                        ' '
+                    } else {
+                        c
+                    }
+                })
+                .filter(|c| !steering(*c))
+                .collect::<String>()
+        })
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 /// Characters that turn the direction of what follows or are not seen: a name could hide another.
@@ -54,6 +75,19 @@ pub(crate) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_keep_their_lines() {
+        let text = format!("a\u{202e}b\r\n\n  c\td \n{}", "x".repeat(1_000));
+        let lines = paragraphs(&text);
+        assert_eq!(lines[..2], ["ab", "c d"]);
+        assert_eq!(lines[2].len(), 1_000, "longer than a field");
+        let length: usize = paragraphs(&"y".repeat(100_000))
+            .iter()
+            .map(String::len)
+            .sum();
+        assert_eq!(length, MAX_TEXT_CHARS);
+    }
 
     #[test]
     fn fields_stay_on_their_line() {

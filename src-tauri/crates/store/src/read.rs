@@ -181,6 +181,19 @@ impl Store {
         self.all("listing sessions", query, session).await
     }
 
+    /// Completed sessions of patients (not of training ones) that began between two times and whose
+    /// report nobody has signed, the latest first.
+    pub async fn unsigned_sessions(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let sql = select!(sessions " WHERE state = 'completed' AND training = 0 AND started_ns >= ? AND started_ns < ? AND NOT EXISTS (SELECT 1 FROM signatures WHERE signatures.session_id = sessions.id) ORDER BY started_ns DESC, id LIMIT ?");
+        let query = sqlx::query(sql).bind(from.0).bind(until.0).bind(limit);
+        self.all("listing sessions", query, session).await
+    }
+
     /// What preparing a session's device measured, as JSON.
     pub async fn session_checks(&self, id: SessionId) -> Result<Option<Value>, StoreError> {
         let query = sqlx::query("SELECT checks FROM sessions WHERE id = ?").bind(bytes(id.0));

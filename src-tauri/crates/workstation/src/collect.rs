@@ -72,15 +72,17 @@ async fn begin(
     };
     room.safety
         .enter(session.id, &session.device, device.safety());
+    let mains_hz = crate::policies::in_force(room).await.mains_hz;
     // What was measured before stands in the record too; it is none the worse for its absence.
     let checked = match room.records() {
         Ok(records) => records.checks(session.id).await.unwrap_or_default(),
         Err(_) => Checks::default(),
     };
     let (room, session) = (room.clone(), session.clone());
-    let begun = tokio::task::spawn_blocking(move || start(&room, &session, device, &checked))
-        .await
-        .map_err(|error| Error::internal("start recording", &error))??;
+    let begun =
+        tokio::task::spawn_blocking(move || start(&room, &session, device, (&checked, mains_hz)))
+            .await
+            .map_err(|error| Error::internal("start recording", &error))??;
     Ok(Some(begun))
 }
 
@@ -134,7 +136,7 @@ fn start(
     room: &Room,
     session: &SessionRecord,
     device: Box<dyn Device>,
-    checked: &Checks,
+    (checked, mains_hz): (&Checks, f64),
 ) -> Result<Begun> {
     let description = device.description().clone();
     let folder = folder(room, session.recording);
@@ -223,6 +225,7 @@ fn start(
         recorder: Some(Box::new(journal)),
         analyser: Some(quality::analyser(
             &description,
+            mains_hz,
             board.clone(),
             room.clock.clone(),
         )),
@@ -331,6 +334,7 @@ async fn watch(
     let planned_ns = session
         .duration_ms
         .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX) * 1_000_000);
+    let warning_hours = crate::policies::in_force(room).await.disk_warning_hours;
     let mut disk = DiskWatch::default();
     let mut beat = tokio::time::interval(COLLECT_BEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -342,7 +346,7 @@ async fn watch(
         crate::watching::quality(room, session, live).await;
         let bytes = || folder_bytes(&folder(room, live.recording));
         let (now, recorded_s) = (room.clock.host(), recorded_ns as f64 / 1e9);
-        if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, bytes) {
+        if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, warning_hours, bytes) {
             room.say(session.id, &low).await;
             crate::watching::disk_low(room, live, &low);
         }

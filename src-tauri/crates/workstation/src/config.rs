@@ -12,6 +12,9 @@ pub struct Config {
     /// File that holds the passphrase of the station key, for services and continuous integration;
     /// from `NEURASCALE_PASSPHRASE_FILE`.
     pub passphrase_file: Option<PathBuf>,
+    /// The site's policies, which outrank what is set here; from `NEURASCALE_POLICY_FILE`, else
+    /// `/etc/neurascale/policy.toml`.
+    pub policy_file: PathBuf,
     /// Host time and UTC.
     pub clock: Arc<dyn Clock>,
 }
@@ -23,6 +26,10 @@ impl Config {
         let from_env = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
         Self {
             data_dir,
+            policy_file: from_env("NEURASCALE_POLICY_FILE").map_or_else(
+                || PathBuf::from("/etc/neurascale/policy.toml"),
+                PathBuf::from,
+            ),
             passphrase_file: from_env("NEURASCALE_PASSPHRASE_FILE").map(PathBuf::from),
             clock: Arc::new(SystemClock),
         }

@@ -1,6 +1,6 @@
 //! Room left for recordings. The one module here that asks the platform.
 
-use crate::limits::{DISK_CHECK, DISK_PROBLEM_HOURS, DISK_WARNING_HOURS};
+use crate::limits::{DISK_CHECK, DISK_PROBLEM_HOURS};
 use events::payloads::{DiskSpaceLow, Severity};
 use signal::HostNanos;
 use std::io;
@@ -27,12 +27,14 @@ pub(crate) struct DiskWatch {
 }
 
 impl DiskWatch {
-    /// What is to be said now: `recorded_s` seconds have taken `bytes` on the disk of `folder`.
+    /// What is to be said now: `recorded_s` seconds have taken `bytes` on the disk of `folder`; below
+    /// `warning_hours` a warning is due.
     pub(crate) fn look(
         &mut self,
         now: HostNanos,
         folder: &Path,
         recorded_s: f64,
+        warning_hours: f64,
         bytes: impl FnOnce() -> u64,
     ) -> Option<DiskSpaceLow> {
         let due = self
@@ -46,7 +48,7 @@ impl DiskWatch {
         let hours_left = free_bytes as f64 / (bytes() as f64 / recorded_s).max(1.0) / 3_600.0;
         let severity = match hours_left {
             h if h < DISK_PROBLEM_HOURS => Severity::Critical,
-            h if h < DISK_WARNING_HOURS => Severity::Warning,
+            h if h < warning_hours => Severity::Warning,
             _ => {
                 self.said = None;
                 return None;
@@ -75,7 +77,7 @@ mod tests {
         let at = |s: i64| HostNanos(s * signal::NANOS_PER_S);
         let mut look = |s, bytes: u64| {
             watch
-                .look(at(s), folder.path(), 60.0, || bytes)
+                .look(at(s), folder.path(), 60.0, 24.0, || bytes)
                 .map(|said| said.severity)
         };
         assert_eq!(look(100, 1), None, "a byte a minute lasts");

@@ -1,7 +1,7 @@
 //! Looking for what would get in the way of a session, and saying what to do.
 
 use crate::engine_room::Room;
-use crate::limits::{ASSUMED_BYTES_PER_HOUR, DISK_PROBLEM_HOURS, DISK_WARNING_HOURS};
+use crate::limits::{ASSUMED_BYTES_PER_HOUR, DISK_PROBLEM_HOURS};
 use std::path::Path;
 
 /// How bad a finding is.
@@ -41,8 +41,14 @@ impl Finding {
 
 /// Everything there is to look at.
 pub(crate) async fn examine(room: &Room) -> Vec<Finding> {
-    let mut findings = vec![disk(room), store(room), permissions(&room.config.data_dir)];
+    let warning_hours = crate::policies::in_force(room).await.disk_warning_hours;
+    let mut findings = vec![
+        disk(room, warning_hours),
+        store(room),
+        permissions(&room.config.data_dir),
+    ];
     findings.push(keys(room));
+    findings.push(policies(room));
     findings.push(ports());
     findings.push(clock());
     findings.push(sleep());
@@ -62,7 +68,22 @@ pub(crate) async fn examine(room: &Room) -> Vec<Finding> {
     findings
 }
 
-fn disk(room: &Room) -> Finding {
+/// The site's policies, as far as they can be used.
+fn policies(room: &Room) -> Finding {
+    let problems = &room.site.problems;
+    if problems.is_empty() {
+        return Finding::new("policies", Level::Good, "in force", "");
+    }
+    let found = format!(
+        "{} is obeyed in part: {}",
+        room.config.policy_file.display(),
+        problems.join("; ")
+    );
+    let remedy = "Correct that file, then start the engine anew.";
+    Finding::new("policies", Level::Warning, found, remedy)
+}
+
+fn disk(room: &Room, warning_hours: f64) -> Finding {
     match crate::disk::free_bytes(&room.config.data_dir) {
         Ok(free) => {
             let hours = free as f64 / ASSUMED_BYTES_PER_HOUR;
@@ -73,7 +94,7 @@ fn disk(room: &Room) -> Finding {
             let remedy = "Free space on the disk of the data folder, or move the data folder.";
             match hours {
                 h if h < DISK_PROBLEM_HOURS => Finding::new("disk", Level::Problem, found, remedy),
-                h if h < DISK_WARNING_HOURS => Finding::new("disk", Level::Warning, found, remedy),
+                h if h < warning_hours => Finding::new("disk", Level::Warning, found, remedy),
                 _ => Finding::new("disk", Level::Good, found, ""),
             }
         }

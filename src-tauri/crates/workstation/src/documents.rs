@@ -78,7 +78,7 @@ pub(crate) fn open(room: &Room, session: &SessionRecord) -> Result<Recording> {
     )?)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     operation: &'static str,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -87,16 +87,20 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::internal(operation, &error))?
 }
 
-fn analysis_of(recording: &Recording) -> Result<report::Analysis> {
-    let options = report::AnalysisOptions::default();
+fn analysis_of(recording: &Recording, mains_hz: f64) -> Result<report::Analysis> {
+    let options = report::AnalysisOptions {
+        mains_hz,
+        ..report::AnalysisOptions::default()
+    };
     report::analyse(recording, &options).map_err(|error| Error::internal("analyse", &error))
 }
 
 /// Analyses a recording and says what a person should know before reading the report.
 pub(crate) async fn analyse(room: &Room, session: &SessionRecord) -> Result<Vec<String>> {
+    let mains_hz = crate::policies::in_force(room).await.mains_hz;
     let (room, session) = (room.clone(), session.clone());
     blocking("analyse", move || {
-        let analysis = analysis_of(&open(&room, &session)?)?;
+        let analysis = analysis_of(&open(&room, &session)?, mains_hz)?;
         let poor: Vec<_> = analysis
             .quality
             .iter()
@@ -123,22 +127,23 @@ pub(crate) async fn make_report(
     key: Option<&str>,
 ) -> Result<MadeReport> {
     let id = key.map_or_else(Uuid::now_v7, |key| id_of(session.id.0, key));
+    if room.records()?.is_signed(session.id).await? {
+        return Err(Error::new(
+            ErrorKind::Conflict,
+            "the report is signed; it changes only by addendum",
+            "",
+        ));
+    }
     let path = report_file(room, id);
     let content = content_of(room, session).await?;
-    let (keep, at) = (room.clone(), path.clone());
-    let sha256 = blocking("make the report", move || {
+    let (pdf, html) = blocking("make the report", move || {
         let pdf = report::render_pdf(&content)
             .map_err(|error| Error::internal("typeset the report", &error))?;
-        let sealed = seal::seal(
-            &keep.evidence()?.key.document_key(),
-            id,
-            &pdf,
-            &mut OsEntropy,
-        )?;
-        seal::write_whole(&at, &sealed)?;
-        Ok(hex(&Sha256::digest(&pdf)))
+        Ok((pdf, report::render_html(&content)))
     })
     .await?;
+    keep_sealed(room, id_of(id, PAGE), html.into_bytes()).await?;
+    let sha256 = keep_sealed(room, id, pdf).await?;
     let document = NewDocument {
         id,
         kind: DocumentKind::Report,
@@ -163,7 +168,31 @@ pub(crate) async fn make_report(
     Ok(MadeReport { id, path, sha256 })
 }
 
-/// The sealed report's PDF.
+/// Key from which the id of a report's page follows.
+pub(crate) const PAGE: &str = "page";
+
+/// Seals a document and keeps it; the SHA-256 of what was sealed, hexadecimal.
+pub(crate) async fn keep_sealed(room: &Room, id: Uuid, document: Vec<u8>) -> Result<String> {
+    let room = room.clone();
+    blocking("seal the document", move || {
+        let key = room.evidence()?.key.document_key();
+        let sealed = seal::seal(&key, id, &document, &mut OsEntropy)?;
+        seal::write_whole(&report_file(&room, id), &sealed)?;
+        Ok(hex(&Sha256::digest(&document)))
+    })
+    .await
+}
+
+/// SHA-256 over the hashes of a recording's closed segments.
+pub(crate) async fn recording_sha256(room: &Room, session: &SessionRecord) -> Result<String> {
+    let (room, session) = (room.clone(), session.clone());
+    blocking("read the recording", move || {
+        Ok(crate::report_content::hash_root(&open(&room, &session)?))
+    })
+    .await
+}
+
+/// The sealed report's PDF, or another sealed document.
 pub(crate) async fn report_pdf(room: &Room, id: Uuid) -> Result<Vec<u8>> {
     let room = room.clone();
     blocking("open the report", move || {
@@ -175,31 +204,49 @@ pub(crate) async fn report_pdf(room: &Room, id: Uuid) -> Result<Vec<u8>> {
     .await
 }
 
-/// The report's HTML, made anew from record and store.
+/// The report's HTML, as it was made with its PDF; made anew where none was kept.
 pub(crate) async fn report_html(room: &Room, session: &SessionRecord) -> Result<String> {
+    if let Some(page) = session.report.map(|report| id_of(report, PAGE))
+        && report_file(room, page).exists()
+    {
+        let page = report_pdf(room, page).await?;
+        return String::from_utf8(page).map_err(|error| Error::internal("read the report", &error));
+    }
     let content = content_of(room, session).await?;
     blocking("make the report", move || Ok(report::render_html(&content))).await
 }
 
-async fn content_of(room: &Room, session: &SessionRecord) -> Result<report::ReportContent> {
+/// What the report says now, with what a clinician wrote; not signed.
+pub(crate) async fn content_of(
+    room: &Room,
+    session: &SessionRecord,
+) -> Result<report::ReportContent> {
     let records = room.records()?;
     let patient = records.patient(session.patient).await?;
     let checks = records.checks(session.id).await?;
     let protocol = room.protocol(&session.protocol)?;
+    let mains_hz = crate::policies::in_force(room).await.mains_hz;
+    let of = store::rows::SessionId(session.id.0);
+    let draft = records.store().draft(of).await?;
     let (room, session) = (room.clone(), session.clone());
     blocking("make the report", move || {
         let recording = open(&room, &session)?;
         let created_at = room.clock.utc();
-        crate::report_content::compose(crate::report_content::Parts {
+        let mut content = crate::report_content::compose(crate::report_content::Parts {
             recording: &recording,
-            analysis: analysis_of(&recording)?,
+            analysis: analysis_of(&recording, mains_hz)?,
             session: &session,
             patient: &patient,
             checks: &checks,
             limits: protocol.impedance_limits(),
             title: &protocol.title,
             created_at,
-        })
+        })?;
+        if let Some(draft) = draft {
+            content.impression = draft.impression;
+            content.conclusion = draft.conclusion;
+        }
+        Ok(content)
     })
     .await
 }
@@ -228,6 +275,13 @@ pub(crate) async fn export(
     key: Option<&str>,
     progress: impl Fn(u64, u64) + Send + 'static,
 ) -> Result<MadeExport> {
+    if request.identified && !crate::policies::in_force(room).await.identified_export {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            "recordings may not be exported with the patient's identity here",
+            "Export de-identified, or ask an administrator about the policy 'identified_export'.",
+        ));
+    }
     let id = key.map_or_else(Uuid::now_v7, |key| id_of(session.id.0, key));
     let patient = room.records()?.patient(session.patient).await?;
     let target = request
@@ -444,6 +498,12 @@ fn export_error(error: &export::ExportError) -> Error {
 
 /// Writes a document that a person asked for.
 pub(crate) fn write_out(path: &Path, bytes: &[u8]) -> Result<()> {
+    refuse_existing(path)?;
+    seal::write_whole(path, bytes)
+}
+
+/// Nothing that is there is written over.
+pub(crate) fn refuse_existing(path: &Path) -> Result<()> {
     if path.exists() {
         return Err(Error::new(
             ErrorKind::Conflict,
@@ -451,7 +511,7 @@ pub(crate) fn write_out(path: &Path, bytes: &[u8]) -> Result<()> {
             "Choose another name, or remove it first.",
         ));
     }
-    seal::write_whole(path, bytes)
+    Ok(())
 }
 
 /// Times of a session as its report prints them.

@@ -8,6 +8,7 @@ use crate::emergency::SafetyBoard;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::LiveBoard;
 use crate::notary::Notary;
+use crate::policies::SitePolicies;
 use crate::records::Records;
 use crate::view::Shelf;
 use clinic::{Protocol, SessionId};
@@ -27,6 +28,9 @@ pub(crate) struct Room {
     pub(crate) safety: SafetyBoard,
     pub(crate) live: LiveBoard,
     pub(crate) desk: Arc<Desk>,
+    pub(crate) site: Arc<SitePolicies>,
+    /// Held while this machine's timing is measured.
+    pub(crate) measuring: Arc<tokio::sync::Mutex<()>>,
     /// In whose name this handle acts; nobody's when it is the system's.
     pub(crate) person: Option<Arc<Person>>,
     pub(crate) shelf: Shelf,
@@ -70,6 +74,8 @@ impl Room {
             safety: SafetyBoard::default(),
             live: LiveBoard::default(),
             desk: Arc::default(),
+            site: Arc::new(SitePolicies::read(&config.policy_file)),
+            measuring: Arc::default(),
             person: None,
             shelf: Shelf::default(),
             opened: Arc::new(opened),

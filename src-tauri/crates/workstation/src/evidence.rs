@@ -7,6 +7,7 @@ use crate::limits::MAX_ANSWER_ROWS;
 use crate::records::SessionRecord;
 use events::payloads::RecordingSegmentClosed;
 use events::{Filter, Payload, Position, RecordedEvent};
+use logstore::EntryQuery;
 use recording::{OsEntropy, OsStorage, Recording, RepairReport, Unlock, VerifyReport};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -49,32 +50,18 @@ pub struct WorkflowHistory {
 }
 
 impl Workstation {
-    /// Ledger entries from `from`, at most `limit`, of `kind` when given; and the ledger's size.
+    /// Ledger entries as `query` asks, and the ledger's size.
     ///
     /// # Errors
     /// The store.
-    pub async fn ledger(
-        &self,
-        from: u64,
-        limit: u32,
-        kind: Option<&str>,
-    ) -> Result<(Vec<ledger::Entry>, u64)> {
+    pub async fn ledger(&self, query: EntryQuery<'_>) -> Result<(Vec<ledger::Entry>, u64)> {
         let log = self.room.store()?.log();
         let size = log.ledger_size().await?;
-        let limit = limit.min(MAX_ANSWER_ROWS) as usize;
-        let mut found = Vec::new();
-        let mut next = from;
-        while next < size && found.len() < limit {
-            let end = size.min(next + 1_000);
-            let page = log.ledger_entries(next..end).await?;
-            found.extend(
-                page.into_iter()
-                    .filter(|e| kind.is_none_or(|kind| e.kind == kind)),
-            );
-            next = end;
-        }
-        found.truncate(limit);
-        Ok((found, size))
+        let query = EntryQuery {
+            limit: query.limit.min(MAX_ANSWER_ROWS),
+            ..query
+        };
+        Ok((log.find_entries(&query).await?, size))
     }
 
     /// Checks the whole ledger.

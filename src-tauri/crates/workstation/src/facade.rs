@@ -212,7 +212,14 @@ impl Workstation {
         let mut written = Vec::new();
         if let Some(path) = pdf {
             documents::write_out(&path, &documents::report_pdf(&self.room, made.id).await?)?;
-            written.push(path);
+            written.push(path.clone());
+            // What was added to a signed report stands beside it.
+            for (number, id) in self.room.records()?.addenda(session.id).await? {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                let beside = path.with_file_name(format!("{name}-addendum-{number}.pdf"));
+                documents::write_out(&beside, &documents::report_pdf(&self.room, id).await?)?;
+                written.push(beside);
+            }
         }
         if let Some(path) = html {
             let text = documents::report_html(&self.room, &session).await?;

@@ -26,6 +26,7 @@ mod live;
 mod notary;
 mod patients;
 mod people;
+mod policies;
 mod prepare;
 mod quality;
 mod recorder;
@@ -34,9 +35,12 @@ mod relabel;
 mod report_content;
 mod seal;
 mod sessions;
+mod signing;
 mod times;
+mod timing;
 mod view;
 mod watching;
+mod worklist;
 
 pub use alerts::Alert;
 pub use config::Config;
@@ -48,19 +52,24 @@ pub use emergency::EmergencyReport;
 pub use error::{Error, ErrorKind, Result};
 pub use evidence::{LedgerCheck, RecordingCheck, WorkflowHistory};
 pub use facade::Workstation;
+pub use logstore::EntryQuery;
 pub use people::{SignInState, SignedIn, UserRecord};
+pub use policies::{PolicyRecord, PolicySource};
 pub use quality::{ChannelQuality, Grade};
 pub use records::{CalibratedChannel, CheckWhen, Checks, LaterCheck, PatientRecord, SessionRecord};
 pub use relabel::{RELABEL_CODE, Relabel, apply as apply_relabels, relabels};
 pub use sessions::{
     ExportKind, NewSession, PatientChoice, SessionState, SessionStatus, StreamStatus,
 };
-pub use times::rfc3339;
+pub use signing::{ReportState, SignatureRecord};
+pub use times::{parse_date, parse_time, rfc3339, rfc3339_here};
+pub use timing::{TimingCertificate, TimingFigures};
 pub use view::{
     AS_RECORDED, Envelope, FeedRequest, FiltersByKind, MarkView, MontageOffer, NewAnnotation,
     OpenGap, PageRequest, RowPlan, StreamRows, ViewChoices, ViewDescription, ViewMessage,
     ViewMessages, ViewSpec,
 };
+pub use worklist::{NewOrder, Note, WorklistItem, WorklistState};
 
 /// The rooms whose types this façade speaks in.
 pub mod rooms {

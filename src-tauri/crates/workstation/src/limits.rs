@@ -18,8 +18,12 @@ pub const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 /// How long looking for devices may take, all drivers together.
 pub const DISCOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Warning when the disk lasts less than this many hours at the present rate.
+/// Warning when the disk lasts less than this many hours at the present rate, unless policy says
+/// otherwise.
 pub const DISK_WARNING_HOURS: f64 = 24.0;
+
+/// Earliest such warning that policy may ask for, hours: a month.
+pub const MOST_DISK_WARNING_HOURS: f64 = 720.0;
 
 /// Problem when it lasts less than this many hours.
 pub const DISK_PROBLEM_HOURS: f64 = 2.0;
@@ -32,6 +36,27 @@ pub const MAX_ANNOTATION_CHARS: usize = 2_000;
 
 /// Longest code of an annotation, characters: the protocols' longest is half of it.
 pub const MAX_CODE_CHARS: usize = 64;
+
+/// Longest note of an order, characters.
+pub const MAX_NOTE_CHARS: usize = 2_000;
+
+/// Most lines of a worklist: far more than a laboratory records in a day.
+pub const MAX_WORKLIST_ROWS: usize = 500;
+
+/// Most patients that a search in the worklist shows.
+pub const MAX_WORKLIST_PATIENTS: usize = 50;
+
+/// Most sessions shown of each of them, the latest.
+pub const MAX_WORKLIST_SESSIONS: u32 = 50;
+
+/// A session that nobody has signed stays on the worklist for so many days.
+pub const TO_SIGN_DAYS: i64 = 30;
+
+/// Longest text of a report's impression, conclusion or addendum, characters: some five pages.
+pub const MAX_REPORT_TEXT_CHARS: usize = 10_000;
+
+/// Longest meaning of a signature, characters.
+pub const MAX_MEANING_CHARS: usize = 300;
 
 /// Longest reason of a reassignment, characters.
 pub const MAX_REASON_CHARS: usize = 2_000;
@@ -112,7 +137,8 @@ pub const IMPEDANCE_TIMEOUT: Duration = clinic::limits::PREPARE_TIMEOUT;
 /// Alerts that a session keeps, the latest; what is over is forgotten first.
 pub const ALERTS_KEPT: usize = 100;
 
-/// Mains frequency against which hum is judged, Hz: the report's default.
+/// Mains frequency against which hum is judged, Hz, unless policy says otherwise: that of most of the
+/// world; the Americas and parts of Asia have 60.
 pub const MAINS_HZ: f64 = 50.0;
 
 /// A stream of which nothing has arrived for this long is shown as stale: when acquisition
@@ -282,3 +308,37 @@ pub const PAGES_S: [f64; 6] = [5.0, 10.0, 15.0, 20.0, 30.0, 60.0];
 
 /// Time base to begin with, s/page (ACNS guideline 1: 30 mm/s, 10 s across 300 mm).
 pub const DEFAULT_PAGE_S: f64 = 10.0;
+
+/// Shortest such time that policy may ask for, s: less would lock while someone reads.
+pub const SHORTEST_LOCK_AFTER_S: u32 = 60;
+
+/// Longest, s.
+pub const LONGEST_LOCK_AFTER_S: u32 = 3_600;
+
+/// Largest policy file that is read, bytes.
+pub const MAX_POLICY_BYTES: u64 = 64 << 10;
+
+/// Channels and rate that a timing certificate is measured with: a 10-20 EEG.
+pub const CERTIFY_CHANNELS: u32 = 16;
+/// See [`CERTIFY_CHANNELS`]; Hz.
+pub const CERTIFY_RATE_HZ: u32 = 256;
+
+/// How fast the clock of the device runs that a timing certificate is measured with, ppm: a common
+/// crystal.
+pub const CERTIFY_DRIFT_PPM: f64 = 50.0;
+
+/// How long its link may delay a block, ms: a good radio link; without it the fitted clock would have
+/// nothing to do.
+pub const CERTIFY_LINK_JITTER_MS: f64 = 4.0;
+
+/// Columns a second that the measurement draws: a page of 10 s on 1,900 pixels.
+pub const TIMING_COLUMNS_PER_S: u32 = 190;
+
+/// Shortest measurement of the timing: below, the clock has not settled.
+pub const SHORTEST_CERTIFY: Duration = Duration::from_secs(10);
+
+/// Longest.
+pub const LONGEST_CERTIFY: Duration = Duration::from_secs(3_600);
+
+/// The fitted clock is judged from here on.
+pub const CLOCK_SETTLES: Duration = Duration::from_secs(5);

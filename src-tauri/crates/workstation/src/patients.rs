@@ -10,8 +10,10 @@ use clinic::{
     PatientOnboarding, SessionId,
 };
 use events::Payload;
-use events::payloads::{ConsentNoted, ConsentWord, PatientViewed, PatientsSearched};
-use events::payloads::{SessionConsentWithdrawn, Severity};
+use events::payloads::{
+    ConsentNoted, ConsentWord, PatientEdited, PatientViewed, PatientsSearched,
+    SessionConsentWithdrawn, Severity,
+};
 use uuid::Uuid;
 use workflow::{EngineError, StartOptions};
 
@@ -42,6 +44,7 @@ impl Workstation {
             training,
             temporary,
             consent,
+            consent_at: None,
         };
         self.room.records()?.add_patient(&record).await?;
         let options = StartOptions::id(onboarding_id(id)).with_correlation(id.to_string());
@@ -52,6 +55,25 @@ impl Workstation {
             .await;
         started.map_err(|error| Error::internal("start onboarding", &error))?;
         Ok(id)
+    }
+
+    /// Corrects a patient's identity.
+    ///
+    /// # Errors
+    /// No such patient, an identity that cannot be taken, a number that is another's; the store.
+    pub async fn edit_patient(&self, id: PatientId, identity: Identity) -> Result<PatientRecord> {
+        let today = crate::times::date_of(self.room.clock.utc());
+        let identity = identity
+            .checked(today)
+            .map_err(|error| Error::new(ErrorKind::Invalid, error.to_string(), ""))?;
+        let payload = PatientEdited {
+            patient_id: id.0,
+            by_user_id: self.room.by_user_id(),
+        };
+        let event = self.event_of(id.0, &payload)?;
+        let records = self.room.records()?;
+        records.edit_patient(id, identity, event).await?;
+        records.patient(id).await
     }
 
     /// Patients whose name or number contains `search`, by family name. That somebody looked stands

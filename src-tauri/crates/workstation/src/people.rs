@@ -89,15 +89,6 @@ impl Workstation {
         })
     }
 
-    /// The window locks itself after so long without a key or movement, s.
-    ///
-    /// # Errors
-    /// The store.
-    pub async fn lock_after_s(&self) -> Result<u32> {
-        self.room.records()?;
-        Ok(crate::limits::LOCK_AFTER_S)
-    }
-
     /// Makes the first administrator and signs them in.
     ///
     /// # Errors
@@ -149,6 +140,33 @@ impl Workstation {
                 self.let_in(person_of(&user), TOKEN_LASTS)
             }
             SignIn::Refused(_) => Err(refused()),
+        }
+    }
+
+    /// Asks the person in whose name this handle acts for the password again.
+    ///
+    /// # Errors
+    /// Nobody's name, or one without a password; a wrong one; the store.
+    pub(crate) async fn confirm(&self, password: &str) -> Result<Person> {
+        let person = match self.person() {
+            Some(person) if person.role != PersonRole::BreakGlass => person.clone(),
+            _ => {
+                return Err(not_allowed(
+                    "only a person who has signed in with a password can sign",
+                ));
+            }
+        };
+        self.wait_for(&person.login).await?;
+        match self.room.store()?.confirm(&person.login, password).await? {
+            SignIn::Accepted(user) if user.id.0 == person.id => {
+                self.room.desk.succeeded(&person.login);
+                Ok(person_of(&user))
+            }
+            _ => Err(Error::new(
+                ErrorKind::NotAllowed,
+                "the password is wrong",
+                "Type it again.",
+            )),
         }
     }
 
@@ -427,7 +445,7 @@ async fn hashing(
     })
 }
 
-fn is_conflict(error: &StoreError) -> bool {
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
     matches!(
         error,
         StoreError::Log {
@@ -435,6 +453,10 @@ fn is_conflict(error: &StoreError) -> bool {
             ..
         }
     )
+}
+
+pub(crate) fn not_allowed(message: &str) -> Error {
+    Error::new(ErrorKind::NotAllowed, message, "Sign in.")
 }
 
 fn refused() -> Error {

@@ -5,7 +5,7 @@
 //! and the new one goes on judging. The record knows nothing of either.
 
 use crate::alerts::Alert;
-use crate::limits::{MAINS_HZ, QUALITY_RULES, QualityRule, STALE_AFTER};
+use crate::limits::{QUALITY_RULES, QualityRule, STALE_AFTER};
 use acquisition::{Analyser, AnalyserFactory};
 use contract::{Clock, DeviceDescription};
 use dsp::{QualityFlags, QualityLimits, QualityMeasures, QualityMonitor, QualityVerdict};
@@ -348,9 +348,10 @@ impl Analyser for Watcher {
     }
 }
 
-/// Makes the analyser of a session, again after each panic.
+/// Makes the analyser of a session, again after each panic. Hum is looked for about `mains_hz`.
 pub(crate) fn analyser(
     device: &DeviceDescription,
+    mains_hz: f64,
     board: Arc<QualityBoard>,
     clock: Arc<dyn Clock>,
 ) -> AnalyserFactory {
@@ -359,7 +360,7 @@ pub(crate) fn analyser(
         let monitors = streams.iter().map(|stream| {
             let rate_hz = stream.rate.as_hz().filter(|_| is_judged(stream))?;
             let limits = QualityLimits::default();
-            QualityMonitor::new(&stream.channels, rate_hz, MAINS_HZ, limits)
+            QualityMonitor::new(&stream.channels, rate_hz, mains_hz, limits)
                 .map_err(|error| tracing::warn!(%error, stream = stream.name, "not judged"))
                 .ok()
         });
@@ -464,7 +465,7 @@ mod tests {
         let device = drivers.open("simulated:headset", &settings).unwrap();
         let description = device.description().clone();
         let board = Arc::new(QualityBoard::new(&description, clock.host()));
-        let mut inner = analyser(&description, board.clone(), clock.clone());
+        let mut inner = analyser(&description, 50.0, board.clone(), clock.clone());
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("recording");
         let key = || StationKey::from_bytes([7; 32]);

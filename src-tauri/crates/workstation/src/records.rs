@@ -30,6 +30,8 @@ pub struct PatientRecord {
     pub temporary: bool,
     /// The latest word on consent.
     pub consent: ConsentState,
+    /// When it was noted.
+    pub consent_at: Option<UtcNanos>,
 }
 
 /// A session.
@@ -267,13 +269,7 @@ impl Records {
 
     pub(crate) async fn add_patient(&self, patient: &PatientRecord) -> Result<()> {
         let number = patient.identity.hospital_number.as_str();
-        if !number.is_empty() && self.store.patient_by_number(number).await?.is_some() {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                "a patient with that hospital number is registered already",
-                "'neurascale patient list NUMBER' shows whom.",
-            ));
-        }
+        self.check_number(number, None).await?;
         let now = self.now();
         let row = PatientRow {
             id: rows::PatientId(patient.id.0),
@@ -293,6 +289,49 @@ impl Records {
         };
         self.commit(UnitOfWork::new().statement(write::insert_patient(&row)))
             .await
+    }
+
+    /// No two patients share a hospital number.
+    async fn check_number(&self, number: &str, of: Option<PatientId>) -> Result<()> {
+        if number.is_empty() {
+            return Ok(());
+        }
+        match self.store.patient_by_number(number).await? {
+            Some(known) if of.is_none_or(|of| of.0 != known.id.0) => Err(Error::new(
+                ErrorKind::Conflict,
+                "a patient with that hospital number is registered already",
+                "'neurascale patient list NUMBER' shows whom.",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Corrects a patient's identity, with the event that tells of it. An identity that a person
+    /// corrects is no longer temporary.
+    pub(crate) async fn edit_patient(
+        &self,
+        id: PatientId,
+        identity: Identity,
+        event: SystemEvent,
+    ) -> Result<()> {
+        let row = self.store.patient(rows::PatientId(id.0)).await?;
+        let mut row = row.ok_or_else(|| Error::not_found("patient", id))?;
+        self.check_number(&identity.hospital_number, Some(id))
+            .await?;
+        row.family_name = identity.family_name;
+        row.given_name = identity.given_name;
+        row.birth_date = identity.birth_date.map(|date| date.to_string());
+        row.sex = match identity.sex {
+            Sex::Female => rows::Sex::Female,
+            Sex::Male => rows::Sex::Male,
+            Sex::Unknown => rows::Sex::Unknown,
+        };
+        let number = identity.hospital_number;
+        row.hospital_number = (!number.is_empty()).then_some(number);
+        row.temporary = false;
+        row.updated_at = self.now();
+        let unit = UnitOfWork::new().statement(write::update_patient(&row));
+        self.commit(unit.event(event)).await
     }
 
     async fn patient_of(&self, row: PatientRow) -> Result<PatientRecord> {
@@ -315,6 +354,7 @@ impl Records {
             },
             training: row.training,
             temporary: row.temporary,
+            consent_at: consent.as_ref().map(|consent| UtcNanos(consent.at.0)),
             consent: match consent.map(|consent| consent.state) {
                 Some(rows::ConsentState::Granted) => ConsentState::Granted,
                 Some(rows::ConsentState::Refused) => ConsentState::Refused,
@@ -385,7 +425,12 @@ impl Records {
         self.commit(unit.event(event)).await
     }
 
-    pub(crate) async fn add_session(&self, session: &SessionRecord) -> Result<()> {
+    /// Enters a session, and that it carries an order out.
+    pub(crate) async fn add_session(
+        &self,
+        session: &SessionRecord,
+        order: Option<rows::OrderId>,
+    ) -> Result<()> {
         let plan = Plan {
             settings: session.settings.clone(),
             device_class: session.device_class,
@@ -420,10 +465,20 @@ impl Records {
             started_at,
             ended_at: None,
         };
-        let unit = UnitOfWork::new()
+        let mut unit = UnitOfWork::new()
             .statement(write::insert_session(&row))
             .statement(write::insert_recording(&recording));
-        self.commit(unit).await
+        if let Some(order) = order {
+            unit = unit.statement(write::begin_order(order, row.id));
+        }
+        match self.store.commit(unit).await {
+            Ok(_) => Ok(()),
+            Err(error) if order.is_some() && crate::people::is_conflict(&error) => {
+                let order = order.map_or(Uuid::nil(), |order| order.0);
+                Err(crate::worklist::not_open(order))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) async fn session(&self, id: SessionId) -> Result<SessionRecord> {
@@ -442,6 +497,60 @@ impl Records {
             all.push(self.session_of(row).await?);
         }
         Ok(all)
+    }
+
+    async fn sessions_from(&self, rows: Vec<SessionRow>) -> Result<Vec<SessionRecord>> {
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            all.push(self.session_of(row).await?);
+        }
+        Ok(all)
+    }
+
+    /// Sessions that began between two times or have not ended.
+    pub(crate) async fn sessions_between(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>> {
+        let rows = self.store.sessions_between(from, until, limit).await?;
+        self.sessions_from(rows).await
+    }
+
+    /// Patients' completed sessions between two times that nobody has signed.
+    pub(crate) async fn unsigned_sessions(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>> {
+        let rows = self.store.unsigned_sessions(from, until, limit).await?;
+        self.sessions_from(rows).await
+    }
+
+    /// A patient's sessions, the latest first.
+    pub(crate) async fn sessions_of(
+        &self,
+        patient: PatientId,
+        limit: u32,
+    ) -> Result<Vec<SessionRecord>> {
+        let of = Some(rows::PatientId(patient.0));
+        self.sessions_from(self.store.sessions(of, limit).await?)
+            .await
+    }
+
+    /// Addenda to a session's report: number and document.
+    pub(crate) async fn addenda(&self, id: SessionId) -> Result<Vec<(u32, Uuid)>> {
+        let signatures = self.store.signatures(rows::SessionId(id.0)).await?;
+        let addenda = signatures.into_iter().filter(|row| row.addendum.is_some());
+        Ok(addenda.map(|row| (row.number, row.document_id.0)).collect())
+    }
+
+    /// Whether a session's report is signed.
+    pub(crate) async fn is_signed(&self, id: SessionId) -> Result<bool> {
+        let signatures = self.store.signatures(rows::SessionId(id.0)).await?;
+        Ok(!signatures.is_empty())
     }
 
     /// The session of a recording's id, or of its own.

@@ -80,6 +80,15 @@ pub(crate) fn compose(parts: Parts<'_>) -> Result<ReportContent> {
     })
 }
 
+/// Where a device's samples come from.
+pub(crate) const fn provenance_of(class: contract::DeviceClass) -> Provenance {
+    match class {
+        contract::DeviceClass::Simulated => Provenance::Simulated,
+        contract::DeviceClass::Playback => Provenance::Playback,
+        contract::DeviceClass::Medical | contract::DeviceClass::Research => Provenance::Device,
+    }
+}
+
 const fn origin(origin: AnnotationOrigin) -> &'static str {
     match origin {
         AnnotationOrigin::Person => "person",
@@ -90,7 +99,7 @@ const fn origin(origin: AnnotationOrigin) -> &'static str {
     }
 }
 
-fn patient_facts(patient: &PatientRecord) -> Vec<Fact> {
+pub(crate) fn patient_facts(patient: &PatientRecord) -> Vec<Fact> {
     let identity = &patient.identity;
     let name = [identity.family_name.as_str(), identity.given_name.as_str()];
     let name: Vec<_> = name.into_iter().filter(|part| !part.is_empty()).collect();
@@ -290,7 +299,7 @@ fn calibration(checks: &Checks) -> Calibration {
 }
 
 /// SHA-256 over the hashes of all closed segments in order: what the ledger holds one by one.
-fn hash_root(recording: &Recording) -> String {
+pub(crate) fn hash_root(recording: &Recording) -> String {
     let mut hash = Sha256::new();
     for segment in recording.segments() {
         if let Some(sha256) = segment.sha256 {

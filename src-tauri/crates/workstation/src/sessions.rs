@@ -64,6 +64,8 @@ pub struct NewSession {
     pub start_now: bool,
     /// Export when the report is done.
     pub export: Option<ExportKind>,
+    /// The order that it carries out.
+    pub order: Option<Uuid>,
 }
 
 /// Where a session stands.
@@ -127,6 +129,8 @@ pub struct SessionStatus {
     pub calibration: String,
     /// Why the patient is off the device while it records; `None` when they are not.
     pub paused: Option<String>,
+    /// Whether its report is signed.
+    pub signed: bool,
 }
 
 impl Workstation {
@@ -137,7 +141,11 @@ impl Workstation {
     /// An unknown patient, protocol or device, a device that is in use, computed data for a
     /// patient, or the store.
     pub async fn start_session(&self, new: NewSession) -> Result<SessionId> {
-        let protocol = self.room.protocol(&new.protocol)?;
+        let protocol = match new.protocol.as_str() {
+            "" => crate::policies::in_force(&self.room).await.default_protocol,
+            named => named.to_owned(),
+        };
+        let protocol = self.room.protocol(&protocol)?;
         let device_class = self.class_of(&new).await?;
         if let Some(other) = self.session_on(&new.device).await? {
             return Err(Error::new(
@@ -147,6 +155,10 @@ impl Workstation {
             ));
         }
         let patient = self.patient_for(new.patient, device_class).await?;
+        let order = match new.order {
+            Some(order) => Some(self.order_for(order, patient.id).await?),
+            None => None,
+        };
         let started = self.room.clock.utc();
         let duration_ms = match (new.unlimited, new.duration_ms) {
             (true, _) => None,
@@ -172,7 +184,7 @@ impl Workstation {
             exports: Vec::new(),
             by_user: self.room.by_user_id(),
         };
-        self.room.records()?.add_session(&record).await?;
+        self.room.records()?.add_session(&record, order).await?;
         let payload = SessionStarted {
             session_id: record.id.0,
             patient_id: patient.id.0,
@@ -451,6 +463,11 @@ impl Workstation {
         self.status_of(record, Detail::Whole).await
     }
 
+    /// A session as a list shows it.
+    pub(crate) async fn listed(&self, record: SessionRecord) -> Result<SessionStatus> {
+        self.status_of(record, Detail::List).await
+    }
+
     async fn status_of(&self, record: SessionRecord, detail: Detail) -> Result<SessionStatus> {
         let workflows = self.room.workflows()?;
         let id = record.id.to_string();
@@ -491,6 +508,7 @@ impl Workstation {
             impedances: Vec::new(),
             calibration: String::new(),
             paused: None,
+            signed: self.room.records()?.is_signed(record.id).await?,
             record,
         };
         if detail == Detail::Whole {

@@ -245,7 +245,7 @@ fn an_electrode_gets_its_right_name_and_no_count_changes() {
     let told = data(&station, "session.relabelled");
     assert_eq!(
         (&told[0]["from"], &told[0]["to"]),
-        (&label.clone().into(), &"X9".into())
+        (&label.into(), &"X9".into())
     );
 }
 

@@ -12,14 +12,16 @@ const BACK_S: f64 = 13.0;
 const WITHIN_S: f64 = 5.0;
 
 fn alerts_of<'a>(session: &'a Value, channel: &str) -> Vec<&'a Value> {
-    let alerts = session["alerts"].as_array().unwrap();
+    let alerts = session["alerts"].as_array().expect("alerts");
     alerts.iter().filter(|a| a["channel"] == channel).collect()
 }
 
 fn grade(session: &Value, label: &str) -> String {
-    let channels = session["quality"].as_array().unwrap();
+    let channels = session["quality"].as_array().expect("quality");
     let channel = channels.iter().find(|c| c["label"] == label);
-    channel.map_or_else(String::new, |c| c["grade"].as_str().unwrap().to_owned())
+    channel.map_or_else(String::new, |c| {
+        c["grade"].as_str().expect("a grade").to_owned()
+    })
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 has_administrator: state.has_administrator,
                 user: person.map(|person| user_view(person, false)),
                 min_password_chars: u32::try_from(state.min_password_chars).unwrap_or(u32::MAX),
-                lock_after_s: shared.workstation.lock_after_s().await.map_err(wire)?,
+                lock_after_s: shared.workstation.lock_after_s().await,
             })
         })
         .serve(

@@ -1,6 +1,6 @@
 //! Ledger, events, workflows.
 
-use super::{wire, word};
+use super::{id, wire, word};
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use serde_json::Value;
@@ -9,17 +9,29 @@ use ui_types::{
     LedgerProofReply, LedgerShow, LedgerShowReply, LedgerVerify, LedgerVerifyReply,
     WorkflowEventView, WorkflowReplay, WorkflowReplayReply, WorkflowShow, WorkflowShowReply,
 };
-use workstation::rfc3339;
 use workstation::rooms::signal::{UtcNanos, ZoneOffset};
-use workstation::rooms::{events, ledger, workflow};
+use workstation::rooms::{clinic, events, ledger, workflow};
+use workstation::{EntryQuery, rfc3339};
 
 const UTC: ZoneOffset = ZoneOffset(0);
 
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
         .serve(|shared: Shared, call: LedgerShow, _| async move {
-            let kind = call.kind.as_deref();
-            let shown = shared.workstation.ledger(call.from, call.limit, kind).await;
+            let session: Option<clinic::SessionId> = call
+                .session
+                .as_deref()
+                .map(|text| id("session", text))
+                .transpose()?;
+            let query = EntryQuery {
+                kind: call.kind.as_deref(),
+                correlation: session.map(|session| session.0),
+                // Backwards, 0 would be the first entry alone: it stands for the end.
+                from: (call.from > 0 || !call.newest_first).then_some(call.from),
+                newest_first: call.newest_first,
+                limit: call.limit,
+            };
+            let shown = shared.workstation.ledger(query).await;
             let (entries, size) = shown.map_err(wire)?;
             Ok(LedgerShowReply {
                 entries: entries.into_iter().map(entry_view).collect(),

@@ -6,9 +6,12 @@ mod device;
 mod evidence;
 mod patient;
 mod recording;
+mod report;
 mod session;
+mod settings;
 mod system;
 pub(crate) mod view;
+mod worklist;
 
 use crate::rpc::Calls;
 use crate::serve::Shared;
@@ -48,8 +51,11 @@ fn calls() -> Calls<Shared> {
     let calls = device::add(calls);
     let calls = recording::add(calls);
     let calls = evidence::add(calls);
-    let calls = system::add(calls);
-    view::add(calls)
+    let calls = view::add(calls);
+    let calls = report::add(calls);
+    let calls = settings::add(calls);
+    let calls = worklist::add(calls);
+    system::add(calls)
 }
 
 /// The wire's code of a façade's error.

@@ -4,31 +4,20 @@ use super::{id, wire};
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use ui_types::{
-    ApiError, ConsentState, ErrorCode, Nothing, PatientConsent, PatientList, PatientListReply,
-    PatientRegister, PatientRegisterReply, PatientShow, PatientView, Sex,
+    ApiError, ConsentState, ErrorCode, Nothing, PatientConsent, PatientEdit, PatientList,
+    PatientListReply, PatientRegister, PatientRegisterReply, PatientShow, PatientView, Sex,
 };
-use workstation::PatientRecord;
 use workstation::rooms::clinic;
+use workstation::{PatientRecord, rfc3339_here};
 
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
         .serve(|shared: Shared, call: PatientRegister, _| async move {
-            let birth_date =
-                match call.birth_date.trim() {
-                    "" => None,
-                    text => Some(clinic::BirthDate::parse(text).map_err(|error| {
-                        ApiError::new(ErrorCode::Invalid, error.to_string(), "")
-                    })?),
-                };
             let identity = clinic::Identity {
                 family_name: call.family_name,
                 given_name: call.given_name,
-                birth_date,
-                sex: match call.sex {
-                    Sex::Female => clinic::Sex::Female,
-                    Sex::Male => clinic::Sex::Male,
-                    Sex::Unknown => clinic::Sex::Unknown,
-                },
+                birth_date: birth_date(&call.birth_date)?,
+                sex: sex(call.sex),
                 hospital_number: call.hospital_number,
             };
             let id = shared
@@ -38,6 +27,20 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             Ok(PatientRegisterReply {
                 id: id.map_err(wire)?.to_string(),
             })
+        })
+        .serve(|shared: Shared, call: PatientEdit, _| async move {
+            let identity = clinic::Identity {
+                family_name: call.family_name,
+                given_name: call.given_name,
+                birth_date: birth_date(&call.birth_date)?,
+                sex: sex(call.sex),
+                hospital_number: call.hospital_number,
+            };
+            let edited = shared
+                .workstation
+                .edit_patient(id("patient", &call.id)?, identity)
+                .await;
+            edited.map(view).map_err(wire)
         })
         .serve(|shared: Shared, call: PatientList, _| async move {
             let patients = shared
@@ -68,7 +71,24 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         })
 }
 
-fn view(patient: PatientRecord) -> PatientView {
+fn birth_date(text: &str) -> Result<Option<clinic::BirthDate>, ApiError> {
+    match text.trim() {
+        "" => Ok(None),
+        text => clinic::BirthDate::parse(text)
+            .map(Some)
+            .map_err(|error| ApiError::new(ErrorCode::Invalid, error.to_string(), "")),
+    }
+}
+
+const fn sex(sex: Sex) -> clinic::Sex {
+    match sex {
+        Sex::Female => clinic::Sex::Female,
+        Sex::Male => clinic::Sex::Male,
+        Sex::Unknown => clinic::Sex::Unknown,
+    }
+}
+
+pub(super) fn view(patient: PatientRecord) -> PatientView {
     let identity = patient.identity;
     PatientView {
         id: patient.id.to_string(),
@@ -91,6 +111,6 @@ fn view(patient: PatientRecord) -> PatientView {
             clinic::ConsentState::Refused => ConsentState::Refused,
             clinic::ConsentState::Withdrawn => ConsentState::Withdrawn,
         },
-        consent_at: None,
+        consent_at: patient.consent_at.map(rfc3339_here),
     }
 }

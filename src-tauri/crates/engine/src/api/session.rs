@@ -5,10 +5,11 @@ use super::{id, wire, word};
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use ui_types::{
-    AlertView, ApiError, ChannelQuality, EmergencyStop, EmergencyStopReply, ErrorCode,
-    ExportFormat, Nothing, PatientChoice, SessionAnnotate, SessionAnnotateReply, SessionList,
-    SessionListReply, SessionReassign, SessionResume, SessionShow, SessionStart, SessionStartReply,
-    SessionState, SessionStop, SessionView, StepState, StepView, StreamProgress,
+    ActivationView, AlertView, AnnotationKeyView, ApiError, ChannelQuality, EmergencyStop,
+    EmergencyStopReply, ErrorCode, ExportFormat, Nothing, PatientChoice, ProtocolList,
+    ProtocolListReply, ProtocolView, QuestionView, SessionAnnotate, SessionAnnotateReply,
+    SessionList, SessionListReply, SessionReassign, SessionResume, SessionShow, SessionStart,
+    SessionStartReply, SessionState, SessionStop, SessionView, StepState, StepView, StreamProgress,
 };
 use workstation::rooms::clinic;
 use workstation::rooms::events::payloads::StopSource;
@@ -72,6 +73,12 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 took_ms: report.took_us as f64 / 1e3,
             })
         })
+        .serve(|shared: Shared, _: ProtocolList, _| async move {
+            let protocols = shared.workstation.protocols().await;
+            Ok(ProtocolListReply {
+                protocols: protocols.into_iter().map(protocol_view).collect(),
+            })
+        })
         .serve(|shared: Shared, _: SessionList, _| async move {
             let sessions = shared.workstation.sessions().await.map_err(wire)?;
             Ok(SessionListReply {
@@ -107,6 +114,11 @@ fn new_session(call: SessionStart) -> Result<NewSession, ApiError> {
         unlimited: call.unlimited,
         start_now: call.start_now,
         export: call.export.map(export_kind),
+        order: call
+            .order
+            .as_deref()
+            .map(|text| id("order", text))
+            .transpose()?,
     })
 }
 
@@ -114,6 +126,40 @@ pub(super) const fn export_kind(format: ExportFormat) -> ExportKind {
     match format {
         ExportFormat::Edf => ExportKind::Continuous,
         ExportFormat::EdfDiscontinuous => ExportKind::Discontinuous,
+    }
+}
+
+fn protocol_view(protocol: clinic::Protocol) -> ProtocolView {
+    let question = |question: clinic::Question| QuestionView {
+        name: question.name,
+        title: question.title,
+        answers: question.answers,
+    };
+    let activation = |activation: clinic::Activation| ActivationView {
+        id: activation.id,
+        title: activation.title,
+        begin_code: activation.begin_code,
+        end_code: activation.end_code,
+        duration_s: activation.duration_s,
+        after_s: activation.after_s,
+        check_list: activation.check_list,
+        questions: activation.questions.into_iter().map(question).collect(),
+    };
+    let key = |key: clinic::AnnotationKey| AnnotationKeyView {
+        code: key.code,
+        text: key.text,
+        key: key.key,
+    };
+    ProtocolView {
+        id: protocol.id,
+        title: protocol.title,
+        planned_duration_s: protocol.planned_duration_s,
+        impedance_at_start: protocol.impedance_at_start,
+        calibration: protocol.calibration,
+        impedance_good_kohm: protocol.impedance_good_kohm,
+        impedance_acceptable_kohm: protocol.impedance_acceptable_kohm,
+        annotations: protocol.annotations.into_iter().map(key).collect(),
+        activations: protocol.activations.into_iter().map(activation).collect(),
     }
 }
 
@@ -193,7 +239,7 @@ fn view(status: SessionStatus) -> SessionView {
             .collect(),
         paused: status.paused,
         calibration: status.calibration,
-        signed: false,
+        signed: status.signed,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use report::{
     Analysis, BandRow, Calibration, ChannelQuality, ClockRow, Event, Excerpt, Fact, GapRow,
-    ImpedanceCheck, Provenance, ReportContent, SpectrumCurve, Trace, TraceColour,
+    ImpedanceCheck, Provenance, ReportContent, Signature, SpectrumCurve, Trace, TraceColour,
 };
 use signal::{Impedance, ImpedanceLimits, UtcNanos};
 
@@ -223,7 +223,13 @@ pub(crate) fn hostile() -> ReportContent {
     content.institution = HOSTILE[3].to_owned();
     content.recording_id = HOSTILE[5].to_owned();
     content.software = HOSTILE[1].to_owned();
-    content.signature = Some(HOSTILE[0].to_owned());
+    content.impression = format!("{}\n{long}", HOSTILE.join("\n"));
+    content.conclusion = HOSTILE[0].to_owned();
+    content.signature = Some(Signature {
+        name: HOSTILE[0].to_owned(),
+        meaning: long.clone(),
+        ..Signature::default()
+    });
     let excerpt = &mut content.analysis.excerpts[0];
     excerpt.title = HOSTILE[2].to_owned();
     excerpt.annotations = texts.iter().map(|text| (1.0, (*text).to_owned())).collect();

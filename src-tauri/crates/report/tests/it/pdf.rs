@@ -1,7 +1,10 @@
 //! The PDF: searchable, valid, the same each time.
 
 use crate::content::{content, hostile};
-use report::{Paper, Provenance, ReportContent, render_pdf};
+use report::{
+    Fact, Notice, Paper, Provenance, ReportContent, Section, Signature, render_notice_pdf,
+    render_pdf,
+};
 use std::path::Path;
 use std::process::Command;
 
@@ -104,4 +107,103 @@ fn an_empty_report_and_the_other_paper() {
     if let Some(text) = text_of(&pdf) {
         assert!(text.contains("No impedance was measured.") && text.contains("PLAYBACK"));
     }
+}
+
+fn signature() -> Signature {
+    Signature {
+        name: "Dr. Ada Signer".to_owned(),
+        at: "2026-11-26 03:00:00+01:00".to_owned(),
+        meaning: "I have read this recording and wrote this report".to_owned(),
+        content_sha256: "c".repeat(64),
+        recording_sha256: "d".repeat(64),
+    }
+}
+
+#[test]
+fn a_signed_report_says_who_when_what_for_and_over_what() {
+    let mut content = content();
+    content.impression = "Posterior rhythm of 10 Hz.\n\nReactive to eye opening.".to_owned();
+    content.conclusion = "Within normal limits.".to_owned();
+    content.signature = Some(signature());
+    let pdf = render_pdf(&content).unwrap();
+    keep("signed.pdf", &pdf);
+    assert_eq!(
+        pdf,
+        render_pdf(&content).unwrap(),
+        "the same content, the same bytes"
+    );
+    let html = report::render_html(&content);
+    assert!(html.contains("Reactive to eye opening.") && html.contains("Dr. Ada Signer"));
+    assert!(!html.contains("Draft"));
+    let Some(text) = text_of(&pdf) else { return };
+    for fact in [
+        "Impression",
+        "Posterior rhythm of 10 Hz.",
+        "Reactive to eye opening.",
+        "Conclusion",
+        "Dr. Ada Signer",
+        "03:00:00+01:00",
+        "wrote this report",
+        &"c".repeat(64),
+        &"d".repeat(64),
+    ] {
+        assert!(text.contains(fact), "{fact} is not in the text:\n{text}");
+    }
+    assert!(!text.contains("Draft"), "{text}");
+}
+
+#[test]
+fn a_notice_says_all_it_is_given() {
+    let notice = Notice {
+        title: "Addendum 1 to the report".to_owned(),
+        provenance: Provenance::Simulated,
+        banner: "Test^Patient · TRAIN-0042".to_owned(),
+        sections: vec![
+            Section {
+                heading: "Report".to_owned(),
+                facts: vec![Fact::new("Signed by", "Dr. Ada Signer")],
+                ..Section::default()
+            },
+            Section {
+                heading: "Measured".to_owned(),
+                columns: vec![("What".to_owned(), false), ("Value".to_owned(), true)],
+                rows: vec![
+                    vec!["Latency, p99".to_owned(), "1.64 ms".to_owned()],
+                    vec!["Cells may be missing".to_owned()],
+                ],
+                text: "A first line.\nA second one.".to_owned(),
+                ..Section::default()
+            },
+        ],
+        is_signed: true,
+        signature: Some(signature()),
+        document_id: "018f".to_owned(),
+        software: "NeuraScale Workstation".to_owned(),
+        created: "2026-11-26 03:00:00+01:00".to_owned(),
+        ..Notice::default()
+    };
+    let pdf = render_notice_pdf(&notice).unwrap();
+    keep("notice.pdf", &pdf);
+    assert_eq!(pdf, render_notice_pdf(&notice).unwrap());
+    let unsigned = Notice {
+        is_signed: false,
+        signature: None,
+        ..notice
+    };
+    let unsigned = render_notice_pdf(&unsigned).unwrap();
+    let (Some(text), Some(unsigned)) = (text_of(&pdf), text_of(&unsigned)) else {
+        return;
+    };
+    for fact in [
+        "Addendum 1 to the report",
+        "Test^Patient",
+        "SIMULATED",
+        "1.64 ms",
+        "A second one.",
+        "Dr. Ada Signer",
+        "Content, SHA-256",
+    ] {
+        assert!(text.contains(fact), "{fact} is not in the text:\n{text}");
+    }
+    assert!(!unsigned.contains("Content, SHA-256") && !unsigned.contains("Draft"));
 }
