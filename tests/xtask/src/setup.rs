@@ -61,6 +61,12 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["faketime", "-v"],
     },
     SystemPackage {
+        apt: "xvfb",
+        need: Need::Tests,
+        reason: "a display server that the tests may kill",
+        probe: &["Xvfb", "-help"],
+    },
+    SystemPackage {
         apt: "poppler-utils",
         need: Need::Tests,
         reason: "pdftotext and pdftoppm, which read the report back",

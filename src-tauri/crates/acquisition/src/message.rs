@@ -213,6 +213,12 @@ pub trait BlockRecorder: Send {
     /// # Errors
     /// Reported; the next tick tries again.
     fn tick(&mut self, now: HostNanos) -> Result<(), RecorderFailure>;
+
+    /// Gaps since the last call for samples that it had taken and could not keep. They are in the record
+    /// already; here they are only told of.
+    fn lost(&mut self) -> Vec<Gap> {
+        Vec::new()
+    }
 }
 
 /// Watches the blocks on the thread named `signal`. May panic: it is dropped and made anew.

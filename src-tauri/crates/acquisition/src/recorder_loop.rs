@@ -31,7 +31,10 @@ pub(crate) struct RecorderLoop {
 /// What only the running loop knows.
 struct State {
     anchor: Option<ClockAnchor>,
-    failing: Option<RecorderFailureKind>,
+    /// Why it does not take messages, as announced.
+    refusing: Option<RecorderFailureKind>,
+    /// Why it does not flush, as announced. It may take messages all the while.
+    stuck: Option<RecorderFailureKind>,
     ticked: HostNanos,
     stopping_since: Option<HostNanos>,
 }
@@ -41,7 +44,8 @@ impl RecorderLoop {
     pub(crate) fn run(mut self) -> Box<dyn BlockRecorder> {
         let mut state = State {
             anchor: None,
-            failing: None,
+            refusing: None,
+            stuck: None,
             ticked: self.clock.host(),
             stopping_since: None,
         };
@@ -52,6 +56,7 @@ impl RecorderLoop {
                         state.anchor.get_or_insert(*anchor);
                     }
                     let taken = self.insist(&record, &mut state);
+                    self.tell_lost();
                     if !taken || matches!(record, Record::End(_)) {
                         return self.recorder;
                     }
@@ -68,7 +73,8 @@ impl RecorderLoop {
         loop {
             match self.offer(record) {
                 Ok(()) => {
-                    self.recovered(state);
+                    let before = state.refusing.take();
+                    self.recovered(before, state);
                     return true;
                 }
                 Err(failure) => {
@@ -76,9 +82,9 @@ impl RecorderLoop {
                         failure.kind,
                         RecorderFailureKind::Rejected | RecorderFailureKind::Panicked
                     );
-                    self.report(failure, state);
+                    self.report(failure, &mut state.refusing);
                     if skip {
-                        state.failing = None;
+                        state.refusing = None;
                         self.put_gap_for(record, state);
                         return true;
                     }
@@ -149,17 +155,30 @@ impl RecorderLoop {
                 message: "the recorder panicked while flushing".to_owned(),
             })
         });
-        if let Err(failure) = result {
-            self.report(failure, state);
+        match result {
+            Ok(()) => {
+                let before = state.stuck.take();
+                self.recovered(before, state);
+            }
+            Err(failure) => self.report(failure, &mut state.stuck),
+        }
+        self.tell_lost();
+    }
+
+    fn tell_lost(&mut self) {
+        let recorder = &mut self.recorder;
+        let lost = catch_unwind(AssertUnwindSafe(|| recorder.lost())).unwrap_or_default();
+        for gap in lost {
+            self.events.put(AcquisitionEvent::Gap(gap));
         }
     }
 
     /// Announces a failure once, and again when its kind changes.
-    fn report(&self, failure: RecorderFailure, state: &mut State) {
-        if state.failing == Some(failure.kind) {
+    fn report(&self, failure: RecorderFailure, announced: &mut Option<RecorderFailureKind>) {
+        if *announced == Some(failure.kind) {
             return;
         }
-        state.failing = Some(failure.kind);
+        *announced = Some(failure.kind);
         tracing::error!(%failure, "recorder failed");
         self.events.put(AcquisitionEvent::RecorderFailed {
             kind: failure.kind,
@@ -167,8 +186,9 @@ impl RecorderLoop {
         });
     }
 
-    fn recovered(&self, state: &mut State) {
-        if state.failing.take().is_some() {
+    /// Announces that a failure is over, unless the other kind of it goes on.
+    fn recovered(&self, before: Option<RecorderFailureKind>, state: &State) {
+        if before.is_some() && state.refusing.is_none() && state.stuck.is_none() {
             tracing::info!("recorder writes again");
             self.events.put(AcquisitionEvent::RecorderRecovered);
         }

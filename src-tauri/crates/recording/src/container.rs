@@ -544,6 +544,20 @@ impl FrameWriter {
         self.file.is_some()
     }
 
+    /// Leaves of a cache what is whole: a frame that was written in part is cut off, and a file without
+    /// a frame is removed.
+    pub(crate) fn abandon(&mut self, storage: &dyn Storage, folder: &Path) -> io::Result<()> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let stored = self.synced + self.written as u64;
+        let ends = self.frames.iter().map(|frame| frame.offset + frame.len);
+        match ends.take_while(|end| *end <= stored).last() {
+            Some(whole) => file.set_len(whole),
+            None => storage.remove(&folder.join(&self.name)),
+        }
+    }
+
     /// Forgets bytes that were written but not synced: for caches, which need no fsync.
     pub(crate) fn forget_written(&mut self) {
         if self.written == self.buffer.len() {

@@ -97,6 +97,7 @@ pub struct Recorder {
     last_sync: Option<HostNanos>,
     stored_until: Option<HostNanos>,
     lost_blocks: u64,
+    lost: Vec<Gap>,
     bytes: u64,
     finished: bool,
 }
@@ -272,6 +273,7 @@ impl Recorder {
             last_sync: None,
             stored_until: None,
             lost_blocks: 0,
+            lost: Vec::new(),
             bytes: 0,
             finished: false,
         };
@@ -358,6 +360,7 @@ impl Recorder {
             samples = lost.end - lost.first,
             "samples lost: disk too slow or full"
         );
+        self.lost.push(gap);
         self.event(&Event::Gap { gap })
     }
 
@@ -535,6 +538,11 @@ impl Recorder {
     #[must_use]
     pub const fn lost_blocks(&self) -> u64 {
         self.lost_blocks
+    }
+
+    /// Gaps that this recorder declared since the last call, because the disk did not take the samples.
+    pub fn drain_lost(&mut self) -> Vec<Gap> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Segments closed since the last call; their bytes are durable and never change.

@@ -68,6 +68,7 @@ pub(crate) struct StreamWriter {
     next_number: u64,
     pub(crate) closing: Vec<Closing>,
     overview: Option<(Builder, FrameWriter)>,
+    next_overview: u64,
     framed: Option<HostNanos>,
     pub(crate) synced: Option<HostNanos>,
 }
@@ -110,19 +111,7 @@ impl StreamWriter {
     ) -> Result<Self> {
         let capacity = frame_capacity(description);
         let channels = description.channels.len();
-        let overview = if has_overview(description.sample_type) {
-            let identity = Identity {
-                kind: FileKind::Overview,
-                stream: index.0,
-                recording: shared.id,
-                number: overview_number,
-            };
-            let writer = FrameWriter::new(identity, shared.key, shared.entropy)?;
-            Some((Builder::new(channels, description.sample_type), writer))
-        } else {
-            None
-        };
-        Ok(Self {
+        let mut writer = Self {
             index,
             capacity,
             samples: storage_of(description.sample_type, channels * capacity),
@@ -148,10 +137,30 @@ impl StreamWriter {
             runs: Vec::new(),
             next_number,
             closing: Vec::new(),
-            overview,
+            overview: None,
+            next_overview: overview_number,
             framed: None,
             synced: None,
-        })
+        };
+        writer.begin_overview(shared)?;
+        Ok(writer)
+    }
+
+    /// Begins an overview file, unless there is one or the samples have none.
+    fn begin_overview(&mut self, shared: &mut Shared<'_>) -> Result<()> {
+        let sample_type = self.description.sample_type;
+        if self.overview.is_none() && has_overview(sample_type) {
+            let identity = Identity {
+                kind: FileKind::Overview,
+                stream: self.index.0,
+                recording: shared.id,
+                number: self.next_overview,
+            };
+            let file = FrameWriter::new(identity, shared.key, shared.entropy)?;
+            self.overview = Some((Builder::new(self.meta.channels, sample_type), file));
+            self.next_overview += 1;
+        }
+        Ok(())
     }
 
     /// Checks a block against the stream; nothing changes when it fails.
@@ -326,6 +335,7 @@ impl StreamWriter {
                 frame::encode(&self.meta, &self.samples, shape, shared.scratch, out);
             });
         }
+        self.begin_overview(shared)?;
         if let Some((builder, writer)) = &mut self.overview {
             builder.push(self.first, &self.samples, shape, &mut |block| {
                 put_overview(writer, &block, shared.scratch);
@@ -375,7 +385,8 @@ impl StreamWriter {
         Ok(())
     }
 
-    /// Hands bytes to the file layer. The overview is a cache: its failure is logged, not returned.
+    /// Hands bytes to the file layer. The overview is a cache: its failure is logged, not returned, and
+    /// it begins anew with the next frame.
     pub(crate) fn flush(&mut self, storage: &dyn Storage, folder: &Path) -> Result<()> {
         let first = flush_in_order(&mut self.closing, self.writer.as_mut(), storage, folder);
         if let Some((_, writer)) = &mut self.overview
@@ -384,7 +395,10 @@ impl StreamWriter {
             match writer.flush(storage, folder) {
                 Ok(()) => writer.forget_written(),
                 Err(error) if writer.unsynced() > MAX_UNSYNCED_BYTES / 8 => {
-                    tracing::warn!(stream = self.index.0, %error, "overview given up until repair");
+                    tracing::warn!(stream = self.index.0, %error, "overview has a hole until repair");
+                    if let Err(error) = writer.abandon(storage, folder) {
+                        tracing::warn!(stream = self.index.0, %error, "overview is torn until repair");
+                    }
                     self.overview = None;
                 }
                 Err(_) => {}

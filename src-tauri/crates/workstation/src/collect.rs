@@ -23,7 +23,7 @@ use recording::{
     ClockAnchor, ClosedSegment, DeviceNote, KeyRing, OsEntropy, OsStorage, Provenance, Recorder,
     Recording, RecordingError, RecordingHeader, RecordingId, SegmentState, Unlock,
 };
-use signal::{AnnotationOrigin, ClockSource, ImpedanceLimits, UtcNanos};
+use signal::{AnnotationOrigin, ClockSource, GapCause, ImpedanceLimits, UtcNanos};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -510,7 +510,9 @@ async fn close(
                 .map_or_else(String::new, |problem| format!(" ({problem})"))
         ));
     }
-    let unrecorded: u64 = stats.streams.iter().map(|stream| stream.unrecorded).sum();
+    let lost = live.gaps();
+    let lost = lost.iter().filter(|g| g.cause == GapCause::RecorderFull);
+    let unrecorded: u64 = lost.map(|gap| gap.resumes_at - gap.first_missing).sum();
     if unrecorded > 0 {
         notes.push(format!(
             "{unrecorded} samples were not recorded: the disk was too slow or full."

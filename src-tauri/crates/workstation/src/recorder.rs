@@ -315,6 +315,15 @@ impl BlockRecorder for JournalRecorder {
         );
         ticked.map_err(|error| failure(&error))
     }
+
+    fn lost(&mut self) -> Vec<Gap> {
+        let lost = self.recorder.drain_lost();
+        if !lost.is_empty() {
+            let mut gaps = (self.view.gaps.lock()).unwrap_or_else(PoisonError::into_inner);
+            gaps.extend_from_slice(&lost);
+        }
+        lost
+    }
 }
 
 fn annotation(id: AnnotationId, mark: &Mark) -> Annotation {

@@ -70,6 +70,11 @@ fn two_clients_work_at_once() {
 fn a_second_engine_is_refused() {
     let station = Station::new();
     let mut first = station.engine();
+    let started = station.ok(&["session", "start", "--training", "--now", "--duration", "4"]);
+    let id = started["id"].as_str().unwrap();
+    assert!(station.wait_for(Duration::from_secs(30), || {
+        station.session(id)["recorded_s"].as_f64().unwrap_or(0.0) > 0.5
+    }));
     let second = station
         .command("neurascale-engine")
         .arg("serve")
@@ -83,6 +88,13 @@ fn a_second_engine_is_refused() {
             .as_bool()
             .unwrap()
     );
+    // The first has not even noticed.
+    let stopped = station.ok(&["--no-start", "session", "emergency-stop"]);
+    assert_eq!(stopped["devices"], 1, "{stopped:#}");
+    assert!(stopped["took_ms"].as_f64().unwrap() < 100.0, "{stopped:#}");
+    let session = station.finished(id, Duration::from_secs(60));
+    assert_eq!(session["state"], "completed", "{session:#}");
+    assert!(station.recording(&session).gaps().is_empty());
     station.ok(&["engine", "stop"]);
     first.wait().unwrap();
 }

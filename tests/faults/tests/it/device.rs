@@ -3,6 +3,7 @@
 use end_to_end::Station;
 use serde_json::Value;
 use signal::{Gap, GapCause, Missing, StreamIndex};
+use std::time::Duration;
 
 /// Runs a session on a headset that does what `script` says; its gaps in the EEG, and the session.
 fn run(station: &Station, script: &str, seconds: &str) -> (Vec<Gap>, Value) {
@@ -115,4 +116,55 @@ fn packets_lost_on_the_way_are_counted_to_the_sample() {
         gaps.iter().all(|gap| gap.cause == GapCause::Transport),
         "{gaps:?}"
     );
+}
+
+#[test]
+fn the_emergency_stop_works_while_the_device_is_away() {
+    let station = Station::new();
+    let mut engine = station.engine();
+    let started = station.ok(&[
+        "session",
+        "start",
+        "--training",
+        "--now",
+        "--duration",
+        "unlimited",
+        "--set",
+        "script=[[disconnect]]\nat_s = 1.0\nduration_s = 5.0\n",
+    ]);
+    let id = started["id"].as_str().unwrap();
+    let away = || !entries(&station, "device.disconnected").is_empty();
+    assert!(
+        station.wait_for(Duration::from_secs(30), away),
+        "{}",
+        station.log()
+    );
+    let stopped = station.ok(&["--no-start", "session", "emergency-stop"]);
+    assert_eq!(stopped["devices"], 1, "{stopped:#}");
+    assert!(stopped["took_ms"].as_f64().unwrap() < 100.0, "{stopped:#}");
+    let back = || entries(&station, "device.connected").len() >= 2;
+    assert!(!back(), "it is still away");
+    assert!(
+        station.wait_for(Duration::from_secs(30), back),
+        "{}",
+        station.log()
+    );
+    station.ok(&["session", "stop", id]);
+    let session = station.finished(id, Duration::from_secs(60));
+    assert_eq!(
+        session["state"],
+        "completed",
+        "{session:#}\n{}",
+        station.log()
+    );
+    let shown = station.ok(&["recording", "show", id]);
+    let mut marks = shown["annotations"].as_array().unwrap().iter();
+    assert!(
+        marks.any(|mark| mark["code"] == "emergency_stop"),
+        "{shown:#}"
+    );
+    assert_eq!(entries(&station, "safety.emergency_stop").len(), 1);
+    assert_eq!(station.ok(&["ledger", "verify"])["sound"], true);
+    station.ok(&["engine", "stop"]);
+    assert!(engine.wait().unwrap().success());
 }

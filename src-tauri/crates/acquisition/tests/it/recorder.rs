@@ -154,6 +154,44 @@ fn a_full_disk_is_announced_retried_and_left_behind() {
 }
 
 #[test]
+fn a_recorder_that_takes_but_cannot_flush_is_announced_once() {
+    let keeper = Keeper::new();
+    let (kept, knobs) = (Arc::clone(&keeper.kept), Arc::clone(&keeper.knobs));
+    knobs.unflushed.store(true, Ordering::SeqCst);
+    // Half a second for all messages, of real time: several ticks fall between them.
+    knobs.slow_us.store(5_000, Ordering::SeqCst);
+    let clock = TestClock::new();
+    let counted = CounterSpec::SAMPLE.into();
+    let device = Scripted::new(description(250, 2, counted), &clock, packets(100));
+    let config = roomy(&device);
+    let consumers = Consumers {
+        recorder: Some(Box::new(keeper)),
+        analyser: None,
+    };
+    let system = Arc::new(contract::SystemClock);
+    let handle = Acquisition::start(Box::new(device), consumers, system, config).unwrap();
+    let events = handle.events();
+    drop(handle.wait());
+    assert!(
+        knobs.ticks.load(Ordering::SeqCst) > 2,
+        "it failed again and again"
+    );
+    assert_eq!(assert_accounted(&kept.lock().unwrap(), 100), 0);
+    let told: Vec<_> = events.try_iter().collect();
+    let count = |wanted: fn(&AcquisitionEvent) -> bool| told.iter().filter(|e| wanted(e)).count();
+    assert_eq!(
+        count(|e| matches!(e, AcquisitionEvent::RecorderFailed { .. })),
+        1,
+        "{told:?}"
+    );
+    assert_eq!(
+        count(|e| *e == AcquisitionEvent::RecorderRecovered),
+        0,
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_disk_that_stays_full_does_not_hold_a_stop_for_ever() {
     let keeper = Keeper::new();
     keeper.knobs.full.store(true, Ordering::SeqCst);

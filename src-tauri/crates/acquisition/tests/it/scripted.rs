@@ -398,6 +398,10 @@ pub(crate) struct Knobs {
     pub(crate) stalled: AtomicBool,
     /// The disk is full while set.
     pub(crate) full: AtomicBool,
+    /// Messages are taken and flushing fails while set.
+    pub(crate) unflushed: AtomicBool,
+    /// How often it was told the time.
+    pub(crate) ticks: AtomicU64,
     /// Blocks from this index on are refused, once.
     pub(crate) refuse_at: AtomicU64,
     /// Real time for each message, µs.
@@ -470,6 +474,13 @@ impl BlockRecorder for Keeper {
     }
 
     fn tick(&mut self, _now: HostNanos) -> Result<(), RecorderFailure> {
+        self.knobs.ticks.fetch_add(1, Ordering::SeqCst);
+        if self.knobs.unflushed.load(Ordering::SeqCst) {
+            return Err(RecorderFailure {
+                kind: RecorderFailureKind::DiskFull,
+                message: "on purpose".to_owned(),
+            });
+        }
         Ok(())
     }
 }

@@ -1,10 +1,12 @@
 //! Power cuts, failing and full disks: by seed, at every kind of operation.
 
 use crate::common::*;
-use recording::{Appended, FaultPlan, FaultyStorage, Recorder, RecordingError, repair, verify};
+use recording::{
+    Appended, FaultPlan, FaultyStorage, Recorder, RecordingError, Storage as _, repair, verify,
+};
 use signal::{
-    Annotation, AnnotationId, AnnotationOrigin, GapCause, HostNanos, SampleType, SamplingRate,
-    StreamDescription, StreamIndex, UtcNanos,
+    Annotation, AnnotationId, AnnotationOrigin, GapCause, HostNanos, SampleType, Samples,
+    SamplingRate, StreamDescription, StreamIndex, UtcNanos,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -273,11 +275,13 @@ fn what_no_longer_fits_in_memory_is_a_gap() {
         recorder.append(&block(0, &wide, first, 1000)).unwrap(),
         Appended::Taken
     );
+    let told = recorder.drain_lost();
+    assert!(recorder.drain_lost().is_empty(), "told once");
     let summary = recorder
         .finish(HostNanos(wide.rate.nanos_of(first + 1000)))
         .unwrap();
     assert_eq!(summary.lost_blocks, 3);
-    let recording = open(Path::new(FOLDER), disk).unwrap();
+    let recording = open(Path::new(FOLDER), disk.clone()).unwrap();
     let gaps = recording.gaps();
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].recorded);
@@ -286,4 +290,52 @@ fn what_no_longer_fits_in_memory_is_a_gap() {
         (gap.cause, gap.first_missing, gap.resumes_at),
         (GapCause::RecorderFull, first - 3000, first)
     );
+    assert_eq!(told, [gap]);
+    let report = verify(Path::new(FOLDER), &unlock(), disk, &mut |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}
+
+#[test]
+fn an_overview_that_a_full_disk_tore_begins_anew_and_leaves_nothing_torn() {
+    let disk = Arc::new(FaultyStorage::new(5, FaultPlan::default()));
+    let wide = stream("wide", SampleType::I16, 512, SamplingRate::hz(2000));
+    let mut recorder = create(Path::new(FOLDER), header(vec![wide.clone()]), disk.clone()).unwrap();
+    // SplitMix64's step: noise that no predictor finds.
+    let mut state = 9_u64;
+    let mut noise = move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed >> 48) as i16
+    };
+    let (mut first, len) = (0, 1_000);
+    let mut add = |recorder: &mut Recorder| {
+        let mut block = block(0, &wide, first, len);
+        block.samples = Samples::I16((0..512 * len).map(|_| noise()).collect());
+        first += len as u64;
+        assert_eq!(recorder.append(&block).unwrap(), Appended::Taken);
+        recorder.tick(HostNanos(wide.rate.nanos_of(first)))
+    };
+    add(&mut recorder).unwrap();
+    add(&mut recorder).unwrap();
+    disk.set_plan(FaultPlan {
+        capacity: Some(3_000_000),
+        ..FaultPlan::default()
+    });
+    // More of the overview than is kept in memory: an eighth of 128 MiB, at 2/16 of the record.
+    for _ in 0..126 {
+        let _ = add(&mut recorder);
+    }
+    disk.set_plan(FaultPlan::default());
+    add(&mut recorder).unwrap();
+    add(&mut recorder).unwrap();
+    recorder
+        .finish(HostNanos(wide.rate.nanos_of(first)))
+        .unwrap();
+    let files = disk.list(Path::new(FOLDER)).unwrap();
+    let overviews = files
+        .iter()
+        .filter(|file| file.name.starts_with("overview-"));
+    assert_eq!(overviews.count(), 2, "{files:?}");
+    let report = verify(Path::new(FOLDER), &unlock(), disk, &mut |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
 }
