@@ -107,8 +107,12 @@ impl Device for Plain {
         self.sent += 1;
         self.told.store(self.sent, Ordering::SeqCst);
         if self.sent < WARM && self.sent.is_multiple_of(200) {
-            // The recorder waits for the first time: the queue's own waiting list is made.
-            std::thread::sleep(Duration::from_millis(5));
+            // The recorder waits for the first time: the queue's own waiting list is made. On a busy
+            // machine it must first have caught up.
+            while self.recorded.load(Ordering::SeqCst) < self.sent {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         if self.sent == WARM {
             self.at_warm = allocations();
