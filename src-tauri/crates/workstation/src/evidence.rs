@@ -8,7 +8,9 @@ use crate::records::SessionRecord;
 use events::payloads::RecordingSegmentClosed;
 use events::{Filter, Payload, Position, RecordedEvent};
 use logstore::EntryQuery;
-use recording::{OsEntropy, OsStorage, Recording, RepairReport, Unlock, VerifyReport};
+use recording::{
+    OsEntropy, OsStorage, Recording, RepairReport, SegmentState, Unlock, VerifyReport,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -212,7 +214,13 @@ impl Workstation {
             let hashes: BTreeSet<String> = opened
                 .segments()
                 .into_iter()
-                .filter_map(|segment| segment.sha256)
+                .filter_map(|segment| match segment.state {
+                    // One that no catalog knows yet is hashed as it lies there.
+                    SegmentState::Closed if segment.sha256.is_none() => {
+                        opened.hash_segment(&segment).ok()
+                    }
+                    _ => segment.sha256,
+                })
                 .map(|hash| crate::documents::hex(&hash))
                 .collect();
             Ok((files, hashes))

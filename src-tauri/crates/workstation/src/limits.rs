@@ -265,6 +265,13 @@ pub const RING_LEAST_NS: i64 = 2_000_000_000;
 /// Marks held beside a running session.
 pub const RING_MARKS: usize = 1_024;
 
+/// How long a correction waits for the mark that it corrects to come through the recorder, which
+/// takes marks at every tick of a tenth of a second.
+pub const MARK_WAIT: Duration = Duration::from_secs(2);
+
+/// How often it looks.
+pub const MARK_POLL: Duration = Duration::from_millis(20);
+
 /// Most columns of a page: an 8K screen twice over, as the overview's own limit.
 pub const MAX_PAGE_COLUMNS: u32 = 16_384;
 

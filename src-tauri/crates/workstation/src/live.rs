@@ -361,7 +361,7 @@ impl LiveBoard {
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&session);
         if let Some(live) = left {
-            live.hub.end();
+            live.hub.leave();
         }
     }
 

@@ -35,6 +35,11 @@ impl RecorderView {
         AnnotationId(self.next_annotation.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// Identities below this were reserved.
+    pub(crate) fn promised_annotations(&self) -> u64 {
+        self.next_annotation.load(Ordering::Relaxed)
+    }
+
     /// Host time up to which everything is safe on disk; 0 when nothing is yet.
     pub(crate) fn stored_until(&self) -> HostNanos {
         HostNanos(self.stored_until.load(Ordering::Relaxed))

@@ -3,7 +3,7 @@
 use crate::collect::folder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::facade::Workstation;
-use crate::limits::{MAX_ANNOTATION_CHARS, MAX_CODE_CHARS};
+use crate::limits::{MARK_POLL, MARK_WAIT, MAX_ANNOTATION_CHARS, MAX_CODE_CHARS};
 use crate::live::Live;
 use crate::notary::id_of;
 use crate::records::SessionRecord;
@@ -14,6 +14,7 @@ use events::payloads::RecordingAnnotated;
 use recording::{ClosedSegment, OsEntropy, OsStorage, Unlock};
 use signal::{Annotation, AnnotationId, AnnotationOrigin, UtcNanos};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Mutex;
 
 /// What is to be marked.
@@ -158,7 +159,8 @@ impl Workstation {
             };
             let id = live.supersede(mark, supersedes)?;
             if let Some(annotation) = old {
-                live.hub.tell(MarkView {
+                // At once, so that nobody can supersede it again.
+                live.hub.mark(MarkView {
                     annotation,
                     superseded_by: Some(id),
                 });
@@ -187,13 +189,21 @@ impl Workstation {
                 None => self.recorded_marks(session).await,
             };
         };
-        // The latest are in memory before they are on the disk.
-        let mut known = match live.hub.find_mark(wanted) {
-            Some(_) => Vec::new(),
-            None => self.recorded_marks(session).await?,
-        };
-        known.extend(live.hub.find_mark(wanted));
-        Ok(known)
+        // The latest are in memory before they are on the disk; one that was promised a moment ago
+        // is on its way through the recorder.
+        let begun = Instant::now();
+        loop {
+            if let Some(mark) = live.hub.find_mark(wanted) {
+                return Ok(vec![mark]);
+            }
+            let promised = wanted.0 < live.view.promised_annotations();
+            let known = self.recorded_marks(session).await?;
+            let found = known.iter().any(|mark| mark.annotation.id == wanted);
+            if found || !promised || begun.elapsed() > MARK_WAIT {
+                return Ok(known);
+            }
+            tokio::time::sleep(MARK_POLL).await;
+        }
     }
 
     /// Adds a segment with the annotation to an ended recording, and its hash to the ledger in one
@@ -309,5 +319,85 @@ fn standing(known: &[MarkView], id: AnnotationId) -> Result<Annotation> {
             "Look at the recording again.",
         )),
         None => Err(Error::not_found("annotation", id.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, NewSession, PatientChoice, SessionState};
+    use std::time::Duration;
+
+    async fn finished(workstation: &Workstation) -> SessionId {
+        let new = NewSession {
+            patient: PatientChoice::Training,
+            device: "simulated:headset".to_owned(),
+            settings: Default::default(),
+            protocol: "free-recording".to_owned(),
+            duration_ms: Some(1_000),
+            unlimited: false,
+            start_now: true,
+            export: None,
+        };
+        let id = workstation.start_session(new).await.unwrap();
+        let began = Instant::now();
+        while workstation.session(id).await.unwrap().state == SessionState::Running {
+            assert!(began.elapsed() < Duration::from_secs(60), "it does not end");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        id
+    }
+
+    /// The engine dies when the annotation is in the record and the ledger does not have it yet.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_annotation_that_the_ledger_missed_is_entered_at_the_next_start() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let config = Config::new(folder.path().to_owned());
+        let workstation = Workstation::open(config.clone()).await.unwrap();
+        let id = finished(&workstation).await;
+        let name = id.to_string();
+        let records = workstation.room.records().unwrap();
+        let session = records.session(id).await.unwrap();
+        records.keep_setting(PENDING, &[id]).await.unwrap();
+        let unlock = Unlock::Station(workstation.room.station_key().unwrap());
+        let new = NewAnnotation {
+            onset: session.started,
+            duration_ns: None,
+            text: "blink".to_owned(),
+            code: None,
+        };
+        let at = crate::collect::folder(&workstation.room, session.recording);
+        let added = [new.annotation(AnnotationId(77), None)];
+        recording::annotate(&at, &unlock, Arc::new(OsStorage), &mut OsEntropy, &added).unwrap();
+        let before = workstation
+            .verify_recording(&name, |_, _| ())
+            .await
+            .unwrap();
+        assert_eq!(before.segments, before.in_ledger + 1, "{before:?}");
+        workstation.shutdown().await;
+        drop(workstation);
+
+        let workstation = Workstation::open(config).await.unwrap();
+        let after = workstation
+            .verify_recording(&name, |_, _| ())
+            .await
+            .unwrap();
+        assert_eq!(
+            (after.segments, after.in_ledger),
+            (before.segments, before.segments)
+        );
+        assert!(
+            after.files.is_clean() && after.mismatches.is_empty(),
+            "{after:?}"
+        );
+        // And the next one follows it.
+        let next = workstation.add_annotation(&name, new).await.unwrap();
+        assert_eq!(next, AnnotationId(78));
+        let after = workstation
+            .verify_recording(&name, |_, _| ())
+            .await
+            .unwrap();
+        assert_eq!(after.segments, after.in_ledger);
+        workstation.shutdown().await;
     }
 }

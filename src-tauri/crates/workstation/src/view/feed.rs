@@ -64,6 +64,7 @@ pub(crate) fn open(source: Source, request: &FeedRequest) -> Result<ViewMessages
         streams,
         show_from: Vec::new(),
         history_s: request.history_s,
+        told: Vec::new(),
         joined,
         send,
     };
@@ -107,6 +108,8 @@ struct Feed {
     /// By stream of the plan: first index that is shown.
     show_from: Vec<u64>,
     history_s: f64,
+    /// Marks that came with the history; the journal may know them before the hub tells.
+    told: Vec<MarkView>,
     joined: Joined,
     send: Outbox,
 }
@@ -127,6 +130,7 @@ impl Feed {
                 None => !self.send.is_closed(),
                 Some(Item::Block(block, time)) => self.block(&block, time),
                 Some(Item::Gap(open)) => self.gap(&open) && self.send.put(ViewMessage::Gap(open)),
+                Some(Item::Mark(mark)) if self.told.contains(&mark) => true,
                 Some(Item::Mark(mark)) => {
                     self.send.put(ViewMessage::Mark(Box::new((*mark).clone())))
                 }
@@ -347,7 +351,7 @@ impl Feed {
     }
 
     /// Gaps and marks that touch the history.
-    fn past(&self, held: Vec<Gap>, recorded: Option<&Recording>) -> bool {
+    fn past(&mut self, held: Vec<Gap>, recorded: Option<&Recording>) -> bool {
         let ends = self.joined.ends.iter().flatten().map(|(_, time)| *time);
         let Some(now) = ends.max().or_else(|| {
             let bounds = recorded.and_then(|recorded| page::bounds(recorded).ok());
@@ -364,7 +368,8 @@ impl Feed {
                     (gap.stream, gap.resumes_at, gap.from)
                         == (known.gap.stream, known.gap.resumes_at, known.gap.from)
                 };
-                if !gaps.iter().any(same) {
+                // What the journal has beyond what was held comes live.
+                if known.gap.until <= now && !gaps.iter().any(same) {
                     gaps.push(known.gap);
                 }
             }
@@ -378,7 +383,7 @@ impl Feed {
         }
         gaps.retain(|gap| gap.until >= since);
         gaps.sort_by_key(|gap| gap.from);
-        let standing = marks.into_values().filter(|mark| {
+        marks.retain(|_, mark| {
             let annotation = &mark.annotation;
             let empty = annotation.text.is_empty() && annotation.code.is_none();
             let end = annotation
@@ -386,10 +391,11 @@ impl Feed {
                 .plus_nanos(annotation.duration_ns.unwrap_or(0));
             mark.superseded_by.is_none() && !empty && end >= since
         });
+        self.told = marks.values().cloned().collect();
         let gaps = gaps
             .into_iter()
             .map(|gap| ViewMessage::Gap(OpenGap { gap, open: false }));
-        let marks = standing.map(|mark| ViewMessage::Mark(Box::new(mark)));
+        let marks = (marks.into_values()).map(|mark| ViewMessage::Mark(Box::new(mark)));
         gaps.chain(marks).all(|message| self.send.put(message))
     }
 }

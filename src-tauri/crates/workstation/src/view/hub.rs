@@ -16,6 +16,7 @@ use signal::{
     ClockSource, Gap, GapCause, Missing, SampleBlock, SamplingRate, StreamDescription, UtcNanos,
 };
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,7 @@ pub(crate) struct Hub {
     streams: Vec<StreamDescription>,
     anchor: ClockAnchor,
     skip: Vec<u64>,
+    left: AtomicBool,
     state: Mutex<State>,
     news: (Sender<MarkView>, Receiver<MarkView>),
 }
@@ -117,11 +119,12 @@ impl Hub {
             streams: start.streams,
             anchor: start.anchor,
             skip: start.skip,
+            left: AtomicBool::new(false),
             news: crossbeam_channel::bounded(RING_MARKS),
         }
     }
 
-    /// Feeds the hub from `feed`, by a thread of its own, until the feed ends or [`Self::end`].
+    /// Feeds the hub from `feed`, by a thread of its own, until the feed ends or [`Self::leave`].
     ///
     /// # Errors
     /// The system gives no thread.
@@ -151,7 +154,7 @@ impl Hub {
                 }
                 Some(FeedItem::Gap(gap)) => self.gap(&gap),
                 Some(FeedItem::Ended(_)) => return self.end(),
-                None if self.state().ended => return,
+                None if self.left.load(Ordering::Relaxed) => return self.end(),
                 None => {
                     for stream in silence.fallen() {
                         self.open_gap(stream);
@@ -241,6 +244,12 @@ impl Hub {
             cause: GapCause::Silence,
         };
         state.tell(&Item::Gap(OpenGap { gap, open: true }));
+    }
+
+    /// The session is over: what still waits is told, and then the end, should the device's thread
+    /// not have said it.
+    pub(crate) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 
     /// Nothing follows.
