@@ -113,7 +113,7 @@ async fn open_device(
         }
         attempt += 1;
         if attempt == 1 || attempt.is_power_of_two() {
-            room.say(
+            room.tell(
                 session.id,
                 &payloads::DeviceRetrying {
                     device_id: public_device_id(&session.device),
@@ -121,8 +121,7 @@ async fn open_device(
                     next_attempt_ms: REOPEN_PAUSE.as_millis() as u64,
                     session_id: Some(session.id.0),
                 },
-            )
-            .await;
+            );
         }
         if error.kind() == ErrorKind::NotFound && session.device_class == DeviceClass::Playback {
             return Err(error);
@@ -347,7 +346,7 @@ async fn watch(
         let bytes = || folder_bytes(&folder(room, live.recording));
         let (now, recorded_s) = (room.clock.host(), recorded_ns as f64 / 1e9);
         if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, warning_hours, bytes) {
-            room.say(session.id, &low).await;
+            room.tell(session.id, &low);
             crate::watching::disk_low(room, live, &low);
         }
         if ctx.is_cancelled() {
@@ -401,7 +400,7 @@ async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment
     };
     let payload = segment_closed(session, &stream, segment);
     let key = segment_key(session, segment);
-    room.say_once(session.id, &key, &payload).await;
+    room.tell_once(session.id, &key, &payload);
 }
 
 /// Named by its file: a segment found again after a crash is the same fact.
@@ -464,7 +463,7 @@ pub(crate) async fn note_closed_segments(room: &Room, session: &SessionRecord) -
     for (stream, segment) in segments {
         let payload = segment_closed(session, &stream, &segment);
         let key = segment_key(session, &segment);
-        room.say_once(session.id, &key, &payload).await;
+        room.tell_once(session.id, &key, &payload);
     }
     Ok(())
 }
@@ -520,7 +519,7 @@ async fn close(
     }
     let gaps: u64 = stats.streams.iter().map(|stream| stream.gaps).sum();
     let size = folder_bytes(&folder(room, live.recording));
-    room.say_once(
+    room.tell_once(
         session.id,
         "recording/finished",
         &payloads::RecordingFinished {
@@ -533,13 +532,13 @@ async fn close(
             duration_ms: (live.recorded_ns_of(&stats) / 1_000_000).unsigned_abs(),
             size_bytes: size,
         },
-    )
-    .await;
+    );
     let recorded_s = live.recorded_ns_of(&stats) as f64 / 1e9;
     if let Err(error) = room.records()?.keep_length(session.id, recorded_s).await {
         tracing::warn!(%error, "keep the length of the recording");
     }
     room.live.forget_end(session.id);
+    room.flush().await;
     let samples = stats
         .streams
         .iter()

@@ -6,6 +6,7 @@ use crate::devices::Drivers;
 use crate::doctor::Level;
 use crate::emergency::SafetyBoard;
 use crate::error::{Error, ErrorKind, Result};
+use crate::limits::FLUSH_WAIT;
 use crate::live::LiveBoard;
 use crate::notary::Notary;
 use crate::policies::SitePolicies;
@@ -141,6 +142,32 @@ impl Room {
         };
         if let Err(error) = said {
             tracing::error!(%session, %error, "an event is not stored");
+        }
+    }
+
+    /// As [`Self::say`], without waiting for the store: for a recording, which may not.
+    pub(crate) fn tell<P: Payload>(&self, session: SessionId, payload: &P) {
+        self.post(session, None, payload);
+    }
+
+    /// As [`Self::tell`], once however often it is called with this key.
+    pub(crate) fn tell_once<P: Payload>(&self, session: SessionId, key: &str, payload: &P) {
+        self.post(session, Some(key), payload);
+    }
+
+    fn post<P: Payload>(&self, session: SessionId, key: Option<&str>, payload: &P) {
+        let posted = self
+            .notary()
+            .and_then(|notary| notary.post(session.0, key, payload));
+        if let Err(error) = posted {
+            tracing::error!(%session, %error, "an event is not stored");
+        }
+    }
+
+    /// Waits for the store to take what was told, but not for long.
+    pub(crate) async fn flush(&self) {
+        if let Ok(notary) = self.notary() {
+            notary.flush(FLUSH_WAIT).await;
         }
     }
 

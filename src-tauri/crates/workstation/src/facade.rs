@@ -114,6 +114,7 @@ impl Workstation {
                 let _ = tokio::task::spawn_blocking(move || drop(handle.stop())).await;
             }
         }
+        self.room.flush().await;
         evidence.records.store().close().await;
     }
 

@@ -74,6 +74,13 @@ pub const DISK_CHECK: Duration = Duration::from_secs(10);
 /// Events kept in memory while the store does not take any: a day of the worst unrest, some MB.
 pub const KEPT_EVENTS: usize = 10_000;
 
+/// Events that were told and not sent yet. A store that does not answer costs each a quarter of a
+/// second: half an hour of four events a second.
+pub const POSTED_EVENTS: usize = 8_192;
+
+/// How long the end of a recording waits for its events to be sent; they are sent all the same.
+pub const FLUSH_WAIT: Duration = Duration::from_secs(5);
+
 /// Pause before a kept event is sent again.
 pub const KEPT_EVENT_PAUSE: Duration = Duration::from_secs(1);
 

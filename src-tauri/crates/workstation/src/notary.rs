@@ -1,26 +1,86 @@
 //! Publishing: an event is durable and entered in the ledger in one transaction.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::{KEPT_EVENT_PAUSE, KEPT_EVENT_TRIES, KEPT_EVENTS};
+use crate::limits::{KEPT_EVENT_PAUSE, KEPT_EVENT_TRIES, KEPT_EVENTS, POSTED_EVENTS};
 use events::{BusError, EventContext, Payload, Publisher, SystemEvent};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use uuid::Uuid;
 
 /// Publishes what happens. Events of one session share its id as their correlation.
 #[derive(Debug, Clone)]
 pub(crate) struct Notary {
+    sender: Sender,
+    post: mpsc::Sender<Posted>,
+}
+
+/// Sends events, and keeps what the store does not take.
+#[derive(Debug, Clone)]
+struct Sender {
     publisher: Publisher,
     /// Room for events that the store did not take.
     kept: Arc<Semaphore>,
 }
 
+/// What waits to be sent by the task that does nothing else.
+#[derive(Debug)]
+enum Posted {
+    Event(Box<SystemEvent>),
+    /// Answered when everything posted before it was sent or kept.
+    Flush(oneshot::Sender<()>),
+}
+
 impl Notary {
+    /// Needs a tokio runtime: what is posted is sent by a task of its own.
     pub(crate) fn new(publisher: Publisher) -> Self {
-        Self {
+        let sender = Sender {
             publisher,
             kept: Arc::new(Semaphore::new(KEPT_EVENTS)),
+        };
+        let (post, mut posted) = mpsc::channel(POSTED_EVENTS);
+        let postman = sender.clone();
+        tokio::spawn(async move {
+            while let Some(next) = posted.recv().await {
+                match next {
+                    Posted::Event(event) => {
+                        if let Err(error) = postman.send_or_keep(*event).await {
+                            tracing::error!(%error, "an event is not stored");
+                        }
+                    }
+                    Posted::Flush(done) => {
+                        let _ = done.send(());
+                    }
+                }
+            }
+        });
+        Self { sender, post }
+    }
+
+    /// Hands over a fact to be published in order and returns at once, for those who may not wait
+    /// for a store that does not answer.
+    pub(crate) fn post<P: Payload>(
+        &self,
+        correlation: Uuid,
+        key: Option<&str>,
+        payload: &P,
+    ) -> Result<()> {
+        let event = self.sender.event(correlation, key, payload)?;
+        self.post
+            .try_send(Posted::Event(Box::new(event)))
+            .map_err(|_| {
+                let message = "more events wait for the store than can be kept";
+                Error::new(ErrorKind::Store, message, "")
+            })
+    }
+
+    /// Waits until everything posted so far was sent or kept, at most for `longest`.
+    pub(crate) async fn flush(&self, longest: Duration) {
+        let (done, answered) = oneshot::channel();
+        let asked = self.post.try_send(Posted::Flush(done)).is_ok();
+        if asked && tokio::time::timeout(longest, answered).await.is_err() {
+            tracing::warn!("events still wait for the store");
         }
     }
 
@@ -30,7 +90,8 @@ impl Notary {
         context: EventContext,
         payload: &P,
     ) -> Result<SystemEvent> {
-        self.publisher
+        self.sender
+            .publisher
             .event_in(context, payload)
             .map_err(|error| Error::internal("make an event", &error))
     }
@@ -43,6 +104,53 @@ impl Notary {
         key: Option<&str>,
         payload: &P,
     ) -> Result<()> {
+        let event = self.sender.event(correlation, key, payload)?;
+        self.sender.send_or_keep(event).await
+    }
+
+    /// Publishes a fact of the undertaking `correlation`.
+    pub(crate) async fn say_of<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<()> {
+        let context = EventContext::root(correlation);
+        let published = self.sender.publisher.publish_in(context, payload).await;
+        published.map(drop).map_err(|error| bus_error(&error))
+    }
+
+    /// Publishes a fact that must be told once however often its activity runs: `key` names it,
+    /// and the log leaves out an event whose id it has already.
+    pub(crate) async fn say_once<P: Payload>(
+        &self,
+        correlation: Uuid,
+        key: &str,
+        payload: &P,
+    ) -> Result<()> {
+        let context = EventContext::root(correlation);
+        let mut event = self
+            .sender
+            .publisher
+            .event_in(context, payload)
+            .map_err(|error| Error::internal("make an event", &error))?;
+        event.event_id = id_of(correlation, key);
+        self.sender
+            .publisher
+            .send(event)
+            .await
+            .map(drop)
+            .map_err(|error| bus_error(&error))
+    }
+
+    /// An event of the undertaking `correlation`, to be committed with something else.
+    pub(crate) fn event<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<SystemEvent> {
+        self.sender.event(correlation, None, payload)
+    }
+}
+
+impl Sender {
+    fn event<P: Payload>(
+        &self,
+        correlation: Uuid,
+        key: Option<&str>,
+        payload: &P,
+    ) -> Result<SystemEvent> {
         let mut event = self
             .publisher
             .event_in(EventContext::root(correlation), payload)
@@ -50,6 +158,10 @@ impl Notary {
         if let Some(key) = key {
             event.event_id = id_of(correlation, key);
         }
+        Ok(event)
+    }
+
+    async fn send_or_keep(&self, event: SystemEvent) -> Result<()> {
         let Err(error) = self.publisher.send(event.clone()).await else {
             return Ok(());
         };
@@ -71,41 +183,6 @@ impl Notary {
             tracing::error!(kind, "a kept event is given up");
         });
         Ok(())
-    }
-
-    /// An event of the undertaking `correlation`, to be committed with something else.
-    pub(crate) fn event<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<SystemEvent> {
-        self.publisher
-            .event_in(EventContext::root(correlation), payload)
-            .map_err(|error| Error::internal("make an event", &error))
-    }
-
-    /// Publishes a fact of the undertaking `correlation`.
-    pub(crate) async fn say_of<P: Payload>(&self, correlation: Uuid, payload: &P) -> Result<()> {
-        let context = EventContext::root(correlation);
-        let published = self.publisher.publish_in(context, payload).await;
-        published.map(drop).map_err(|error| bus_error(&error))
-    }
-
-    /// Publishes a fact that must be told once however often its activity runs: `key` names it,
-    /// and the log leaves out an event whose id it has already.
-    pub(crate) async fn say_once<P: Payload>(
-        &self,
-        correlation: Uuid,
-        key: &str,
-        payload: &P,
-    ) -> Result<()> {
-        let context = EventContext::root(correlation);
-        let mut event = self
-            .publisher
-            .event_in(context, payload)
-            .map_err(|error| Error::internal("make an event", &error))?;
-        event.event_id = id_of(correlation, key);
-        self.publisher
-            .send(event)
-            .await
-            .map(drop)
-            .map_err(|error| bus_error(&error))
     }
 }
 

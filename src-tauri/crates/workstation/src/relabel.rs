@@ -73,6 +73,15 @@ pub fn apply(streams: &mut [StreamDescription], relabels: &[Relabel]) {
     }
 }
 
+/// The streams of `recording` under the labels that hold at `at`.
+pub(crate) fn streams_at(recording: &Recording, at: UtcNanos) -> Vec<StreamDescription> {
+    let mut known = relabels(recording);
+    known.retain(|relabel| relabel.at <= at);
+    let mut streams = recording.streams().to_vec();
+    apply(&mut streams, &known);
+    streams
+}
+
 /// The label that a channel recorded as `label` ends with, and since when; `None` when it kept it.
 pub(crate) fn ends_as(label: &str, relabels: &[Relabel]) -> Option<(String, UtcNanos)> {
     let mut now = (label.to_owned(), None);

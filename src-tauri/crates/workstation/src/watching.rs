@@ -38,7 +38,7 @@ pub(crate) async fn pass_on(
                 session_id: Some(of.0),
             };
             present(live);
-            room.say(of, &payload).await;
+            room.tell(of, &payload);
         }
         AcquisitionEvent::Disconnected { .. } => {
             absent(room, live);
@@ -54,7 +54,7 @@ pub(crate) async fn pass_on(
                 reason,
                 session_id: Some(of.0),
             };
-            room.say(of, &payload).await;
+            room.tell(of, &payload);
         }
         AcquisitionEvent::Retrying { attempt } => {
             // Each doubling only: a device that is away all night must not fill the ledger.
@@ -67,7 +67,7 @@ pub(crate) async fn pass_on(
                     next_attempt_ms: acquisition::limits::RETRY_LONGEST.as_millis() as u64,
                     session_id: Some(of.0),
                 };
-                room.say(of, &payload).await;
+                room.tell(of, &payload);
             }
         }
         AcquisitionEvent::NoData { stream } => {
@@ -76,23 +76,21 @@ pub(crate) async fn pass_on(
             let now = live.utc_at(room.clock.host());
             let alert = Alert::new(now, "no_data", Severity::Critical, text);
             live.alerts.raise(alert.of(&name));
-            room.say(
+            room.tell(
                 of,
                 &no_data(live, session, stream, QualityIssue::NoData, true),
-            )
-            .await;
+            );
         }
         AcquisitionEvent::DataBack { stream } => {
             live.alerts
                 .settle(Some(&stream_name(live, stream)), "no_data");
-            room.say(
+            room.tell(
                 of,
                 &no_data(live, session, stream, QualityIssue::NoData, false),
-            )
-            .await;
+            );
         }
         AcquisitionEvent::Gap(gap) => {
-            room.say(of, &gap_payload(live, &gap)).await;
+            room.tell(of, &gap_payload(live, &gap));
         }
         AcquisitionEvent::RecorderFailed { kind, message } => {
             tracing::error!(session = %of, ?kind, message, "the recorder cannot write");
@@ -109,7 +107,7 @@ pub(crate) async fn pass_on(
                     free_bytes: crate::disk::free_bytes(&room.config.data_dir).unwrap_or(0),
                     hours_left: Some(0.0),
                 };
-                room.say(of, &payload).await;
+                room.tell(of, &payload);
             }
         }
         AcquisitionEvent::ClockStepped { by_ns } => {
@@ -121,13 +119,12 @@ pub(crate) async fn pass_on(
             );
             let text = "The computer's clock was set; sample times go on as before.";
             told(room, live, "clock_stepped", Severity::Info, text);
-            room.say(
+            room.tell(
                 of,
                 &ClockStepped {
                     step_ms: by_ns / 1_000_000,
                 },
-            )
-            .await;
+            );
         }
         // The journal has it as an event; people read it among the session's notes.
         AcquisitionEvent::Warning(text) => live.warn(text),
@@ -200,7 +197,7 @@ pub(crate) async fn quality(room: &Room, session: &SessionRecord, live: &Live) {
             active: began,
             value: held.value,
         };
-        room.say(session.id, &payload).await;
+        room.tell(session.id, &payload);
     }
 }
 

@@ -117,6 +117,83 @@ fn a_locked_store_stops_neither_the_record_nor_the_emergency_stop() {
     assert!(engine.wait().unwrap().success());
 }
 
+/// How long the store is locked while many things happen, and how many.
+const LONG: Duration = Duration::from_secs(14);
+const LOSSES: usize = 60;
+
+#[test]
+fn sixty_events_on_a_locked_store_do_not_stall_the_collection() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let station = Station::new();
+    let mut engine = station.engine();
+    let script: String = (0..LOSSES)
+        .map(|n| {
+            let at_s = 4.0 + n as f64 * 0.1;
+            format!("[[dropout]]\nat_s = {at_s:.1}\nsamples = 3\n")
+        })
+        .collect();
+    let script = format!("script={script}");
+    let started = station.ok(&[
+        "session",
+        "start",
+        "--training",
+        "--now",
+        "--duration",
+        "unlimited",
+        "--set",
+        &script,
+    ]);
+    let id = started["id"].as_str().unwrap();
+    let recorded = || station.session(id)["recorded_s"].as_f64().unwrap();
+    assert!(
+        station.wait_for(Duration::from_secs(30), || recorded() > 2.0),
+        "{}",
+        station.log()
+    );
+    // Each event costs its sender a quarter of a second while this holds: fifteen in all, and a
+    // collection that says nothing for ten is taken for dead.
+    let held = runtime.block_on(lock(&station));
+    std::thread::sleep(LONG);
+    runtime.block_on(async {
+        held.close().await.unwrap();
+    });
+    let stored = station.wait_for(Duration::from_secs(60), || {
+        entries(&station, "recorder.gap") >= LOSSES
+    });
+    assert!(
+        stored,
+        "{}\n{}",
+        entries(&station, "recorder.gap"),
+        station.log()
+    );
+    station.ok(&["session", "stop", id]);
+    let session = station.finished(id, Duration::from_secs(60));
+    let steps = station.ok(&[
+        "ledger",
+        "show",
+        "--limit",
+        "10000",
+        "--kind",
+        "session.step",
+    ]);
+    let begun = steps["entries"].as_array().unwrap().iter().filter(|entry| {
+        let data = &entry["payload"]["data"];
+        data["step"] == "collect" && data["state"] == "started"
+    });
+    assert_eq!(begun.count(), 1, "the collection was taken for dead");
+    let gaps = station.recording(&session).gaps();
+    assert!(
+        gaps.iter()
+            .all(|known| known.gap.cause == signal::GapCause::Transport),
+        "{gaps:?}"
+    );
+    station.ok(&["engine", "stop"]);
+    assert!(engine.wait().unwrap().success());
+}
+
 /// A station with a session and a backup of its store, its engine stopped.
 fn settled() -> (Station, String, std::path::PathBuf) {
     let station = Station::new();

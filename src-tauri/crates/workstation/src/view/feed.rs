@@ -11,7 +11,7 @@ use crate::view::page;
 use crate::view::plan::{Plan, ViewSpec};
 use crate::view::shelf::Kept;
 use recording::{Provenance, Recording};
-use signal::{Gap, SampleBlock, StreamIndex, UtcNanos, ZoneOffset};
+use signal::{Gap, SampleBlock, StreamDescription, StreamIndex, UtcNanos, ZoneOffset};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct FeedRequest {
 /// The running session that is shown.
 pub(crate) struct Source {
     pub(crate) hub: Arc<Hub>,
+    /// The session's streams under the labels that hold now.
+    pub(crate) streams: Vec<StreamDescription>,
     pub(crate) provenance: Provenance,
     pub(crate) zone: ZoneOffset,
     /// When this start of the session began.
@@ -88,7 +90,7 @@ fn checked(source: &Source, request: &FeedRequest) -> Result<Plan> {
             "a feed begins with 0 to {MAX_HISTORY_S} s of history"
         )));
     }
-    let plan = Plan::new(&request.spec, source.hub.streams())?;
+    let plan = Plan::new(&request.spec, &source.streams)?;
     let pairs = |stream: &crate::view::plan::StreamPlan| {
         let hz = stream.rate.as_hz().unwrap_or(0.0).min(columns);
         hz * request.history_s * stream.rows.len() as f64

@@ -286,6 +286,7 @@ impl Hub {
     }
 
     /// The session's streams.
+    #[cfg(test)]
     pub(crate) fn streams(&self) -> &[StreamDescription] {
         &self.streams
     }

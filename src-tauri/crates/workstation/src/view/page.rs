@@ -62,10 +62,11 @@ impl Stretch {
 pub(crate) fn render(recording: &Recording, request: &PageRequest) -> Result<Vec<ViewMessage>> {
     let (begin, end) = bounds(recording)?;
     let stretch = stretch(request, begin, end)?;
-    let mut plan = Plan::new(&request.spec, recording.streams())?;
+    let streams = crate::relabel::streams_at(recording, stretch.from);
+    let mut plan = Plan::new(&request.spec, &streams)?;
     let overview = is_too_long(&plan, recording, &stretch);
     if overview {
-        plan = overview_plan(request, recording)?;
+        plan = overview_plan(request, &streams)?;
     }
     if plan.rows().saturating_mul(stretch.columns) > MAX_VIEW_PAIRS {
         return Err(Error::new(
@@ -169,14 +170,14 @@ fn is_too_long(plan: &Plan, recording: &Recording, stretch: &Stretch) -> bool {
 }
 
 /// Every channel as recorded, without filters: what minima and maxima of the overview can show.
-fn overview_plan(request: &PageRequest, recording: &Recording) -> Result<Plan> {
+fn overview_plan(request: &PageRequest, streams: &[StreamDescription]) -> Result<Plan> {
     let mut spec = ViewSpec::as_recorded();
     let defaults = crate::view::plan::default_filters();
     let kinds = defaults.keys().chain(request.spec.filters.keys());
     spec.filters = kinds
         .map(|kind| (kind.clone(), FilterSettings::OFF))
         .collect();
-    let mut plan = Plan::new(&spec, recording.streams())?;
+    let mut plan = Plan::new(&spec, streams)?;
     plan.notes = vec![OVERVIEW_NOTE.to_owned()];
     Ok(plan)
 }

@@ -210,6 +210,7 @@ impl Desk {
             move || -> Result<Arc<Kept>> { shelf.take(id, &path, &Unlock::Station(key()), true) };
         let source = Source {
             hub: self.hub.clone(),
+            streams: self.hub.streams().to_vec(),
             provenance: Provenance::Simulated,
             zone: ZoneOffset(3_600),
             started: START,

@@ -50,6 +50,7 @@ impl Workstation {
         };
         let source = Source {
             hub: live.hub.clone(),
+            streams: live.streams(),
             provenance: crate::collect::provenance(live.device.class),
             zone: live.zone,
             started: live.anchor.utc,
@@ -110,7 +111,7 @@ impl Workstation {
     async fn streams_of(&self, id: &str) -> Result<Vec<StreamDescription>> {
         let running = id.trim().parse::<SessionId>().ok();
         if let Some(live) = running.and_then(|session| self.room.live.get(session)) {
-            return Ok(live.device.streams.clone());
+            return Ok(live.streams());
         }
         let session = self.room.records()?.session_by_any_id(id).await?;
         let kept = self.kept(&session);
