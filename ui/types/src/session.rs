@@ -51,6 +51,9 @@ call!(SessionStart, "session.start", SessionStartReply);
 pub struct SessionStartReply {
     /// Opaque id.
     pub id: String,
+    /// What a person must be told at once: that it is recorded without the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// Ends the collection; analysis and report follow.

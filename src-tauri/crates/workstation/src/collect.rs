@@ -29,12 +29,33 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use workflow::ActivityContext;
 
+/// Who asked for a collection: is told that it is alive, and may take the device back.
+pub(crate) trait Beat: Send + Sync {
+    /// So much is recorded.
+    fn beat(&self, recorded_ns: i64);
+    /// Whether the collection is to give way.
+    fn is_cancelled(&self) -> bool;
+}
+
+impl Beat for ActivityContext {
+    fn beat(&self, recorded_ns: i64) {
+        self.heartbeat(&recorded_ns);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        Self::is_cancelled(self)
+    }
+}
+
 /// Records one session's collection. Called again after a crash it resumes the same recording.
 pub(crate) async fn collect(
     room: &Room,
-    ctx: &ActivityContext,
+    ctx: &dyn Beat,
     session: &SessionRecord,
 ) -> Result<Collection> {
+    if session.without_store {
+        return collected(room, session).await;
+    }
     let (live, segments, events) = match begin(room, ctx, session).await? {
         Some(begun) => begun,
         None => return Err(given_way()),
@@ -62,11 +83,7 @@ type Begun = (
 );
 
 /// Opens device and journal and starts acquiring; `None` when told to give way before.
-async fn begin(
-    room: &Room,
-    ctx: &ActivityContext,
-    session: &SessionRecord,
-) -> Result<Option<Begun>> {
+async fn begin(room: &Room, ctx: &dyn Beat, session: &SessionRecord) -> Result<Option<Begun>> {
     let Some(device) = open_device(room, ctx, session).await? else {
         return Ok(None);
     };
@@ -89,12 +106,12 @@ async fn begin(
 /// Opens the device, again and again while it is missing: it may be on its way.
 async fn open_device(
     room: &Room,
-    ctx: &ActivityContext,
+    ctx: &dyn Beat,
     session: &SessionRecord,
 ) -> Result<Option<Box<dyn Device>>> {
     let mut attempt = 0_u32;
     loop {
-        ctx.heartbeat(&());
+        ctx.beat(0);
         if ctx.is_cancelled() {
             return Ok(None);
         }
@@ -144,7 +161,7 @@ fn start(
         utc: room.clock.utc(),
     };
     let storage = Arc::new(OsStorage);
-    let unlock = Unlock::Station(room.station_key()?);
+    let unlock = Unlock::Station(room.key_of(session.recording)?);
     let resumed = Recorder::resume(
         &folder,
         &unlock,
@@ -156,7 +173,7 @@ fn start(
         Ok(recorder) => (recorder, true),
         Err(RecordingError::NotARecording) => {
             let ring = KeyRing {
-                station: room.station_key()?,
+                station: room.key_of(session.recording)?,
                 recovery: None,
                 site: None,
             };
@@ -324,7 +341,7 @@ enum Watched {
 /// Beats, passes events and segment hashes on, and notices the end.
 async fn watch(
     room: &Room,
-    ctx: &ActivityContext,
+    ctx: &dyn Beat,
     session: &SessionRecord,
     live: &Arc<Live>,
     segments: &Receiver<ClosedSegment>,
@@ -340,7 +357,7 @@ async fn watch(
     loop {
         beat.tick().await;
         let recorded_ns = live.recorded_ns();
-        ctx.heartbeat(&recorded_ns);
+        ctx.beat(recorded_ns);
         pass_on(room, session, live, segments, events).await;
         crate::watching::quality(room, session, live).await;
         let bytes = || folder_bytes(&folder(room, live.recording));
@@ -401,6 +418,36 @@ async fn note_segment(room: &Room, session: &SessionRecord, live: &Live, segment
     let payload = segment_closed(session, &stream, segment);
     let key = segment_key(session, segment);
     room.tell_once(session.id, &key, &payload);
+}
+
+/// What a session recorded while the store was closed: its segments are noted now.
+async fn collected(room: &Room, session: &SessionRecord) -> Result<Collection> {
+    note_closed_segments(room, session).await?;
+    let (reading, of) = (room.clone(), session.clone());
+    let counted = tokio::task::spawn_blocking(move || -> Result<(u64, u64, f64)> {
+        let record = crate::documents::open(&reading, &of)?;
+        let (mut samples, mut longest_s) = (0, 0.0_f64);
+        for (index, stream) in record.streams().iter().enumerate() {
+            let index = signal::StreamIndex(u16::try_from(index).unwrap_or(u16::MAX));
+            let runs = record.runs(index)?;
+            samples = samples.max(runs.iter().map(|r| r.end_index - r.first_index).sum());
+            let end = runs.last().map_or(0, |run| run.end_index);
+            longest_s = longest_s.max(stream.rate.nanos_of(end) as f64 / 1e9);
+        }
+        Ok((samples, record.gaps().len() as u64, longest_s))
+    });
+    let (samples, gaps, recorded_s) = counted
+        .await
+        .map_err(|error| Error::internal("look at the recording", &error))??;
+    room.records()?.keep_length(session.id, recorded_s).await?;
+    room.flush().await;
+    Ok(Collection {
+        recording: session.recording.to_string(),
+        end: CollectionEnd::Stopped,
+        samples,
+        gaps,
+        notes: vec!["Recorded while the store was closed.".to_owned()],
+    })
 }
 
 /// Named by its file: a segment found again after a crash is the same fact.
@@ -534,7 +581,10 @@ async fn close(
         },
     );
     let recorded_s = live.recorded_ns_of(&stats) as f64 / 1e9;
-    if let Err(error) = room.records()?.keep_length(session.id, recorded_s).await {
+    // Without a store there is nothing to keep it in; it is found again when it is taken in.
+    if let Ok(records) = room.records()
+        && let Err(error) = records.keep_length(session.id, recorded_s).await
+    {
         tracing::warn!(%error, "keep the length of the recording");
     }
     room.live.forget_end(session.id);

@@ -70,7 +70,7 @@ pub(crate) fn report_file(room: &Room, id: Uuid) -> PathBuf {
 
 /// Opens a session's recording for reading.
 pub(crate) fn open(room: &Room, session: &SessionRecord) -> Result<Recording> {
-    let unlock = Unlock::Station(room.station_key()?);
+    let unlock = Unlock::Station(room.key_of(session.recording)?);
     Ok(Recording::open(
         &folder(room, session.recording),
         &unlock,

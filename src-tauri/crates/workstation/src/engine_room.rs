@@ -12,9 +12,11 @@ use crate::notary::Notary;
 use crate::policies::SitePolicies;
 use crate::records::Records;
 use crate::view::Shelf;
+use crate::without_store::UnstoredBoard;
 use clinic::{Protocol, SessionId};
 use contract::Clock;
-use events::{Bus, Payload};
+use events::{Bus, Payload, Timestamp};
+use recording::RecordingId;
 use std::sync::{Arc, Mutex};
 use store::Store;
 use store::keys::{KeySource, RecoveryCode, StationKey};
@@ -35,6 +37,8 @@ pub(crate) struct Room {
     /// In whose name this handle acts; nobody's when it is the system's.
     pub(crate) person: Option<Arc<Person>>,
     pub(crate) shelf: Shelf,
+    /// What is recorded although the store is closed.
+    pub(crate) unstored: UnstoredBoard,
     opened: Arc<Opened>,
 }
 
@@ -49,6 +53,8 @@ pub(crate) enum Opened {
         problem: String,
         /// What to do.
         remedy: String,
+        /// The station key, where it is certain that it is the store's.
+        key: Option<Box<StationKey>>,
     },
 }
 
@@ -79,6 +85,7 @@ impl Room {
             measuring: Arc::default(),
             person: None,
             shelf: Shelf::default(),
+            unstored: UnstoredBoard::default(),
             opened: Arc::new(opened),
             config,
             clock,
@@ -93,7 +100,9 @@ impl Room {
     pub(crate) fn evidence(&self) -> Result<&Evidence> {
         match &*self.opened {
             Opened::Open(evidence) => Ok(evidence),
-            Opened::Closed { problem, remedy } => Err(Error::new(
+            Opened::Closed {
+                problem, remedy, ..
+            } => Err(Error::new(
                 ErrorKind::Store,
                 format!("the store is not open: {problem}"),
                 remedy.clone(),
@@ -130,12 +139,41 @@ impl Room {
         ))
     }
 
+    /// The key for recordings, also while the store is closed; `None` where it may be another's.
+    pub(crate) fn certain_key(&self) -> Option<recording::StationKey> {
+        let key = match &*self.opened {
+            Opened::Open(evidence) => &evidence.key,
+            Opened::Closed { key, .. } => key.as_deref()?,
+        };
+        Some(recording::StationKey::from_bytes(*key.recording_key()))
+    }
+
+    /// What opens a recording: the station key, or its own if it was made without the store.
+    pub(crate) fn key_of(&self, recording: RecordingId) -> Result<recording::StationKey> {
+        match self.unstored.of_recording(recording) {
+            Some(unstored) => Ok(unstored.key.clone()),
+            None => self.station_key(),
+        }
+    }
+
+    /// Keeps an event of a session that the store does not know; `false` when it is none.
+    fn say_unstored<P: Payload>(&self, session: SessionId, key: Option<&str>, payload: &P) -> bool {
+        let Some(unstored) = self.unstored.get(session) else {
+            return false;
+        };
+        unstored.say(Timestamp(self.clock.utc().0), key, payload);
+        true
+    }
+
     pub(crate) fn protocol(&self, id: &str) -> Result<Protocol> {
         Protocol::find(id).map_err(|error| Error::new(ErrorKind::Invalid, error.to_string(), ""))
     }
 
     /// Publishes a fact of a session; while the store fails it is kept, and the record goes on.
     pub(crate) async fn say<P: Payload + Sync>(&self, session: SessionId, payload: &P) {
+        if self.say_unstored(session, None, payload) {
+            return;
+        }
         let said = match self.notary() {
             Ok(notary) => notary.say_or_keep(session.0, None, payload).await,
             Err(error) => Err(error),
@@ -156,6 +194,9 @@ impl Room {
     }
 
     fn post<P: Payload>(&self, session: SessionId, key: Option<&str>, payload: &P) {
+        if self.say_unstored(session, key, payload) {
+            return;
+        }
         let posted = self
             .notary()
             .and_then(|notary| notary.post(session.0, key, payload));
@@ -196,7 +237,9 @@ impl Room {
     pub(crate) fn store_problem(&self) -> Option<(String, String)> {
         match &*self.opened {
             Opened::Open(_) => None,
-            Opened::Closed { problem, remedy } => Some((problem.clone(), remedy.clone())),
+            Opened::Closed {
+                problem, remedy, ..
+            } => Some((problem.clone(), remedy.clone())),
         }
     }
 

@@ -7,6 +7,7 @@ use crate::doctor::Finding;
 use crate::documents::{self, ExportRequest, MadeExport, MadeReport};
 use crate::engine_room::{Evidence, Opened, Room};
 use crate::error::{Error, ErrorKind, Result, chain};
+use crate::limits::UNSTORED_STOP;
 use crate::notary::Notary;
 use crate::records::Records;
 use clinic::{register_onboarding, register_session};
@@ -18,12 +19,12 @@ use recording::{OsStorage, Recording, RecordingId, Unlock};
 use signal::Impedance;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use store::keys::{KeyConfig, RecoveryCopy, Unlocked, unlock};
-use store::{Store, StoreOptions};
+use store::keys::{KeyConfig, RecoveryCopy, StationKey, Unlocked, unlock};
+use store::{Store, StoreError, StoreOptions};
 use workflow::{Engine, EngineConfig, Registry};
 
 /// Name under which this program publishes.
-const SERVICE: &str = "engine";
+pub(crate) const SERVICE: &str = "engine";
 
 /// The whole workstation behind one handle. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,12 +48,13 @@ impl Workstation {
         let config = Arc::new(config);
         let opened = match open_evidence(&config).await {
             Ok(evidence) => Opened::Open(Box::new(evidence)),
-            Err(error) => {
+            Err((error, key)) => {
                 tracing::error!(%error, "the store is not open");
                 let remedy = error.remedy().to_owned();
                 Opened::Closed {
                     problem: error.to_string(),
                     remedy,
+                    key,
                 }
             }
         };
@@ -65,6 +67,11 @@ impl Workstation {
             tracing::error!(%error, "annotations of before may be missing in the ledger");
         }
         workstation.start_workflows().await;
+        if workstation.room.evidence().is_ok() {
+            crate::without_store::take_in_all(&workstation).await;
+        } else {
+            workstation.go_on_without_store();
+        }
         Ok(workstation)
     }
 
@@ -97,6 +104,7 @@ impl Workstation {
     /// Ends everything in order. Running sessions are interrupted whole and go on at the next
     /// start.
     pub async fn shutdown(&self) {
+        self.end_without_store().await;
         let Ok(evidence) = self.room.evidence() else {
             return;
         };
@@ -116,6 +124,26 @@ impl Workstation {
         }
         self.room.flush().await;
         evidence.records.store().close().await;
+    }
+
+    /// Closes recordings that need no store; they go on at the next start.
+    async fn end_without_store(&self) {
+        for unstored in self.room.unstored.all() {
+            unstored.give_way();
+        }
+        let closed = async {
+            let running = || {
+                let all = self.room.unstored.all();
+                all.iter()
+                    .any(|u| self.room.live.get(u.record.id).is_some())
+            };
+            while running() {
+                tokio::time::sleep(crate::limits::COLLECT_BEAT).await;
+            }
+        };
+        if tokio::time::timeout(UNSTORED_STOP, closed).await.is_err() {
+            tracing::error!("a recording without store is not closed; what is stored is safe");
+        }
     }
 
     /// Why the store is not open: the problem and what to do.
@@ -165,7 +193,7 @@ impl Workstation {
 
     pub(crate) async fn open_recording(&self, id: RecordingId) -> Result<Recording> {
         let folder = crate::collect::folder(&self.room, id);
-        let unlock = Unlock::Station(self.room.station_key()?);
+        let unlock = Unlock::Station(self.room.key_of(id)?);
         tokio::task::spawn_blocking(move || {
             Ok(Recording::open(&folder, &unlock, Arc::new(OsStorage))?)
         })
@@ -277,15 +305,24 @@ fn unlock_key(config: &Config) -> Result<Unlocked> {
     })
 }
 
-async fn open_evidence(config: &Config) -> Result<Evidence> {
+/// Opens key and store. With the error comes the key, where it is certain that it is the store's.
+async fn open_evidence(
+    config: &Config,
+) -> std::result::Result<Evidence, (Error, Option<Box<StationKey>>)> {
     let keys = {
         let config = config.clone();
         // A passphrase is stretched for about a second.
         tokio::task::spawn_blocking(move || unlock_key(&config))
             .await
-            .map_err(|error| Error::internal("unlock the station key", &error))??
+            .map_err(|error| (Error::internal("unlock the station key", &error), None))?
+            .map_err(|error| (error, None))?
     };
-    let store = Store::open(store_options(config), &keys.key).await?;
+    let store = match Store::open(store_options(config), &keys.key).await {
+        Ok(store) => store,
+        // Everything but this is noticed after the key was found to be the one that is noted.
+        Err(error @ StoreError::WrongKey { .. }) => return Err((error.into(), None)),
+        Err(error) => return Err((error.into(), Some(Box::new(keys.key)))),
+    };
     let bus = store.bus();
     let recovery = match keys.recovery {
         Some(RecoveryCopy::Code(code)) => Some(code),

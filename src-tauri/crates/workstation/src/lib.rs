@@ -40,6 +40,7 @@ mod times;
 mod timing;
 mod view;
 mod watching;
+mod without_store;
 mod worklist;
 
 pub use alerts::Alert;

@@ -129,6 +129,20 @@ pub const MAX_USER_NAME_CHARS: usize = 100;
 /// NIST SP 800-63B section 7.2 allows where a password alone lets in again.
 pub const LOCK_AFTER_S: u32 = 900;
 
+/// Greatest log of a session without store, bytes: a line of some 500 a closed segment, a minute of
+/// 16 streams for two months.
+pub const MAX_UNSTORED_LOG_BYTES: u64 = 1 << 30;
+
+/// Pause before a recording without store is tried again after a failure.
+pub const UNSTORED_RETRY: Duration = Duration::from_secs(1);
+
+/// A recording without store that was interrupted less than this ago goes on by itself: whoever is
+/// recorded is likely still there. A restart after a repair takes minutes.
+pub const RESUME_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// How long the engine's stop waits for recordings without store to be closed.
+pub const UNSTORED_STOP: Duration = Duration::from_secs(20);
+
 /// Longest label of a channel, characters: what EDF+ has room for.
 pub const MAX_LABEL_CHARS: usize = 16;
 

@@ -115,6 +115,12 @@ impl Notary {
         published.map(drop).map_err(|error| bus_error(&error))
     }
 
+    /// Publishes an event that was made before there was a store to take it; once, by its id.
+    pub(crate) async fn send(&self, event: SystemEvent) -> Result<()> {
+        let sent = self.sender.publisher.send(event).await;
+        sent.map(drop).map_err(|error| bus_error(&error))
+    }
+
     /// Publishes a fact that must be told once however often its activity runs: `key` names it,
     /// and the log leaves out an event whose id it has already.
     pub(crate) async fn say_once<P: Payload>(

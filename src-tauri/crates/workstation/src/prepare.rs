@@ -83,7 +83,7 @@ pub(crate) async fn conclude(
     session: &SessionRecord,
 ) -> Result<Vec<String>> {
     let protocol = room.protocol(&session.protocol)?;
-    if !protocol.impedance_at_end {
+    if !protocol.impedance_at_end || session.without_store {
         return Ok(Vec::new());
     }
     let not_measured = |error: &Error| {

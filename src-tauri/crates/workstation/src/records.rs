@@ -35,7 +35,7 @@ pub struct PatientRecord {
 }
 
 /// A session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SessionRecord {
     /// Opaque id; also the workflow's, and the correlation of its events.
     pub id: SessionId,
@@ -71,6 +71,9 @@ pub struct SessionRecord {
     pub exports: Vec<String>,
     /// Who began it.
     pub by_user: Option<Uuid>,
+    /// It was recorded while the store was closed, and has ended: nothing is left to collect.
+    #[serde(default)]
+    pub without_store: bool,
 }
 
 /// What the row of a session has no column for; kept in it as JSON.
@@ -82,6 +85,8 @@ struct Plan {
     export: Option<ExportKind>,
     recording: RecordingId,
     zone: ZoneOffset,
+    #[serde(default)]
+    without_store: bool,
 }
 
 /// What preparing a device measured.
@@ -438,6 +443,7 @@ impl Records {
             export: session.export,
             recording: session.recording,
             zone: session.zone,
+            without_store: session.without_store,
         };
         let plan = serde_json::to_value(&plan)
             .map_err(|error| Error::internal("keep the session's plan", &error))?;
@@ -603,6 +609,7 @@ impl Records {
             recording: plan.recording,
             started: UtcNanos(row.started_at.0),
             zone: plan.zone,
+            without_store: plan.without_store,
             ended: row.ended_at.map(|at| UtcNanos(at.0)),
             outcome: match row.state.as_str() {
                 COMPLETED => Some(Outcome::Completed),

@@ -8,7 +8,8 @@ use crate::facade::Workstation;
 use crate::limits::{MAX_ANNOTATION_CHARS, MAX_REASON_CHARS, PROGRESS_WAIT, STATUS_GAPS};
 use crate::quality::ChannelQuality;
 use crate::recorder::program_mark;
-use crate::records::{PatientRecord, SessionRecord};
+use crate::records::{Checks, PatientRecord, SessionRecord};
+use crate::without_store::Unstored;
 use acquisition::Mark;
 use clinic::{
     ClinicalSession, EmergencyStopped, Identity, PROGRESS_QUERY, PatientId, SessionId,
@@ -141,6 +142,16 @@ impl Workstation {
     /// An unknown patient, protocol or device, a device that is in use, computed data for a
     /// patient, or the store.
     pub async fn start_session(&self, new: NewSession) -> Result<SessionId> {
+        if let Err(error) = self.room.evidence() {
+            if new.start_now {
+                return self.start_without_store(new).await;
+            }
+            let remedy = format!(
+                "{} 'session start --now' records all the same.",
+                error.remedy()
+            );
+            return Err(Error::new(error.kind(), error.to_string(), remedy.trim()));
+        }
         let protocol = match new.protocol.as_str() {
             "" => crate::policies::in_force(&self.room).await.default_protocol,
             named => named.to_owned(),
@@ -183,6 +194,7 @@ impl Workstation {
             report: None,
             exports: Vec::new(),
             by_user: self.room.by_user_id(),
+            without_store: false,
         };
         self.room.records()?.add_session(&record, order).await?;
         let payload = SessionStarted {
@@ -201,7 +213,7 @@ impl Workstation {
         Ok(record.id)
     }
 
-    async fn start_workflow(&self, record: &SessionRecord) -> Result<()> {
+    pub(crate) async fn start_workflow(&self, record: &SessionRecord) -> Result<()> {
         let input = SessionInput {
             session: record.id,
             duration_ms: record.duration_ms,
@@ -221,7 +233,7 @@ impl Workstation {
 
     /// The class of the device, asked of the device itself: a wrong address fails here, before
     /// anything is stored.
-    async fn class_of(&self, new: &NewSession) -> Result<DeviceClass> {
+    pub(crate) async fn class_of(&self, new: &NewSession) -> Result<DeviceClass> {
         let (drivers, id, settings) = (
             self.room.drivers.clone(),
             new.device.clone(),
@@ -246,7 +258,7 @@ impl Workstation {
         Ok(None)
     }
 
-    async fn patient_for(
+    pub(crate) async fn patient_for(
         &self,
         choice: PatientChoice,
         class: DeviceClass,
@@ -289,6 +301,10 @@ impl Workstation {
         // In memory first, so that a store that does not answer keeps nobody from stopping.
         if let Some(live) = self.room.live.get(id) {
             live.stop();
+        }
+        if self.room.unstored.get(id).is_some() {
+            self.room.live.end(id);
+            return Ok(());
         }
         self.signal(id, &StopCollection {}).await
     }
@@ -430,6 +446,9 @@ impl Workstation {
                 by_user_id: self.room.by_user_id(),
             };
             self.room.say(session, &payload).await;
+            if self.room.unstored.get(session).is_some() {
+                continue;
+            }
             if let Err(error) = self.signal(session, &EmergencyStopped {}).await {
                 tracing::error!(%session, %error, "the session does not know of the emergency stop");
             }
@@ -448,6 +467,13 @@ impl Workstation {
     /// The store.
     pub async fn sessions(&self) -> Result<Vec<SessionStatus>> {
         let mut all = Vec::new();
+        let unstored = self.room.unstored.all();
+        if self.room.evidence().is_err() && !unstored.is_empty() {
+            for one in unstored {
+                all.push(self.status_without_store(&one).await?);
+            }
+            return Ok(all);
+        }
         for record in self.room.records()?.sessions().await? {
             all.push(self.status_of(record, Detail::List).await?);
         }
@@ -459,6 +485,9 @@ impl Workstation {
     /// # Errors
     /// No such session, or the store.
     pub async fn session(&self, id: SessionId) -> Result<SessionStatus> {
+        if let Some(unstored) = self.room.unstored.get(id) {
+            return self.status_without_store(&unstored).await;
+        }
         let record = self.room.records()?.session(id).await?;
         self.status_of(record, Detail::Whole).await
     }
@@ -489,6 +518,23 @@ impl Workstation {
             .await
             .ok()
             .and_then(std::result::Result::ok);
+        self.filled(record, state, progress, detail).await
+    }
+
+    async fn status_without_store(&self, unstored: &Unstored) -> Result<SessionStatus> {
+        let (record, progress) = (unstored.record.clone(), Some(unstored.progress()));
+        self.filled(record, unstored.state(), progress, Detail::Whole)
+            .await
+    }
+
+    /// Everything else that is known of a session.
+    async fn filled(
+        &self,
+        record: SessionRecord,
+        state: SessionState,
+        progress: Option<SessionProgress>,
+        detail: Detail,
+    ) -> Result<SessionStatus> {
         let folder = crate::collect::folder(&self.room, record.recording);
         let exists = folder.exists();
         let mut status = SessionStatus {
@@ -556,7 +602,11 @@ impl Workstation {
             }
             None if exists && detail == Detail::Whole => self.add_recorded(&mut status).await,
             None => {
-                let length = self.room.records()?.length(status.record.id).await?;
+                // Without the store a recording that has not begun, or a list, says nothing yet.
+                let length = match self.room.records() {
+                    Ok(records) => records.length(status.record.id).await?,
+                    Err(_) => None,
+                };
                 status.recorded_s = length.unwrap_or(0.0);
             }
         }
@@ -568,7 +618,10 @@ impl Workstation {
     /// What was measured at the electrodes.
     async fn add_checks(&self, status: &mut SessionStatus) -> Result<()> {
         let id = status.record.id;
-        let checks = self.room.records()?.checks(id).await?;
+        let checks = match self.room.records() {
+            Ok(records) => records.checks(id).await?,
+            Err(_) => Checks::default(),
+        };
         let limits = self
             .room
             .protocol(&status.record.protocol)

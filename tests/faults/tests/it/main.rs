@@ -9,3 +9,4 @@ mod parsers;
 mod rpc;
 mod store;
 mod terminal;
+mod without_store;

@@ -35,14 +35,21 @@ pub(super) async fn run(
     };
     match command {
         SessionCommand::Run { start, pdf } => {
-            let id = client.call(&request(start)).await?.id;
+            let reply = client.call(&request(start)).await?;
+            if let Some(notice) = &reply.notice {
+                context.output.say(notice);
+            }
+            let id = reply.id;
             return follow(context, &client, id, pdf.as_deref()).await;
         }
         SessionCommand::Start { start } => {
             let reply = client.call(&request(start)).await?;
-            context
-                .output
-                .result(&reply, |reply, out| field(out, "session", &reply.id));
+            context.output.result(&reply, |reply, out| {
+                field(out, "session", &reply.id);
+                if let Some(notice) = &reply.notice {
+                    field(out, "NOTICE", notice);
+                }
+            });
         }
         SessionCommand::Stop { id } => {
             let reply = client.call(&SessionStop { id }).await?;

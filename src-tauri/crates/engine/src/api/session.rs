@@ -21,7 +21,10 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         .serve(|shared: Shared, call: SessionStart, _| async move {
             let new = new_session(call)?;
             let id = shared.workstation.start_session(new).await.map_err(wire)?;
-            Ok(SessionStartReply { id: id.to_string() })
+            Ok(SessionStartReply {
+                id: id.to_string(),
+                notice: shared.workstation.notice(id),
+            })
         })
         .serve(|shared: Shared, call: SessionStop, _| async move {
             let stopped = shared

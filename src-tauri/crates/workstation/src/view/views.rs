@@ -44,7 +44,7 @@ impl Workstation {
         })?;
         let (room, recording) = (self.room.clone(), live.recording);
         let journal = move || {
-            let unlock = Unlock::Station(room.station_key()?);
+            let unlock = Unlock::Station(room.key_of(recording)?);
             let folder = crate::collect::folder(&room, recording);
             room.shelf.take(recording, &folder, &unlock, true)
         };
@@ -84,7 +84,7 @@ impl Workstation {
         let room = self.room.clone();
         let (id, recording) = (session.id, session.recording);
         move || {
-            let unlock = Unlock::Station(room.station_key()?);
+            let unlock = Unlock::Station(room.key_of(recording)?);
             let folder = crate::collect::folder(&room, recording);
             let grows = room.live.get(id).is_some();
             room.shelf.take(recording, &folder, &unlock, grows)
