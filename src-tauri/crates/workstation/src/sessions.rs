@@ -135,6 +135,15 @@ pub struct SessionStatus {
 }
 
 impl Workstation {
+    /// The protocol called `name`; the one that the policy names when it is empty.
+    pub(crate) async fn protocol_called(&self, name: &str) -> Result<clinic::Protocol> {
+        if name.is_empty() {
+            let policies = crate::policies::in_force(&self.room).await;
+            return self.room.protocol(&policies.default_protocol);
+        }
+        self.room.protocol(name)
+    }
+
     /// Starts a session. It is durable when this returns, and goes on whatever becomes of the
     /// caller.
     ///
@@ -152,11 +161,7 @@ impl Workstation {
             );
             return Err(Error::new(error.kind(), error.to_string(), remedy.trim()));
         }
-        let protocol = match new.protocol.as_str() {
-            "" => crate::policies::in_force(&self.room).await.default_protocol,
-            named => named.to_owned(),
-        };
-        let protocol = self.room.protocol(&protocol)?;
+        let protocol = self.protocol_called(&new.protocol).await?;
         let device_class = self.class_of(&new).await?;
         if let Some(other) = self.session_on(&new.device).await? {
             return Err(Error::new(

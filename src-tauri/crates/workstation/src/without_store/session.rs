@@ -119,7 +119,7 @@ impl Workstation {
 
     /// Starts a session although the store is closed.
     pub(crate) async fn start_without_store(&self, new: NewSession) -> Result<SessionId> {
-        let protocol = self.room.protocol(&new.protocol)?;
+        let protocol = self.protocol_called(&new.protocol).await?;
         let device_class = self.class_of(&new).await?;
         if !device_class.is_live() && new.patient != PatientChoice::Training {
             return Err(Error::new(
