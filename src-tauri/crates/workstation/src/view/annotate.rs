@@ -338,6 +338,7 @@ mod tests {
             unlimited: false,
             start_now: true,
             export: None,
+            order: None,
         };
         let id = workstation.start_session(new).await.unwrap();
         let began = Instant::now();

@@ -75,7 +75,7 @@ async fn take_in(workstation: &Workstation, session: Uuid) -> Result<()> {
                 start_now: true,
                 by_user_id: None,
             };
-            records.add_session(&record).await?;
+            records.add_session(&record, None).await?;
             room.notary()?
                 .say_once(record.id.0, "started", &payload)
                 .await?;
