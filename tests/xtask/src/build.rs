@@ -8,8 +8,8 @@ use std::process::Stdio;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::shell;
 use crate::workspace::{Selection, Workspace};
+use crate::{axe, shell};
 
 /// What every child gets to know.
 #[derive(Debug, Clone)]
@@ -42,6 +42,7 @@ impl Environment {
                 .clone()
                 .map(|folder| ("NEURASCALE_PYENV", folder)),
         );
+        variables.extend(axe::file().map(|file| ("NEURASCALE_AXE", file)));
         variables.extend(self.soak.then(|| ("NEURASCALE_SOAK", PathBuf::from("1"))));
         variables
     }

@@ -5,8 +5,10 @@
     reason = "a program that speaks to a terminal"
 )]
 
+mod axe;
 mod bench;
 mod build;
+mod bundle;
 mod exec;
 mod home;
 mod limits;
@@ -32,11 +34,13 @@ const EXIT_PACKAGES_MISSING: u8 = 20;
 /// Builds, runs and checks NeuraScale Workstation.
 ///
 /// Exit codes: 0 all well, 1 something failed, 2 wrong usage, 20 system packages are missing and cannot be
-/// installed without rights. `run` passes on the exit code of `neurascale`.
+/// installed without rights. `run` passes on the exit code of the program it starts.
 ///
 /// Build products go to CARGO_TARGET_DIR, else to a folder of the user's cache for this compiler and
 /// Cargo.lock. Tests and benchmarks are told NEURASCALE_BIN_DIR (folder of the programs under test),
-/// NEURASCALE_UI_DIST (folder of the window's files, which the shell embeds), NEURASCALE_PYENV (Python environment; its interpreter is bin/python) and, in soak, NEURASCALE_SOAK=1.
+/// NEURASCALE_UI_DIST (folder of the window's files, which the shell embeds), NEURASCALE_PYENV (Python
+/// environment; its interpreter is bin/python), NEURASCALE_AXE (axe-core's file, which checks the pages) and, in
+/// soak, NEURASCALE_SOAK=1.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -52,7 +56,7 @@ enum Task {
         #[arg(long)]
         build_only: bool,
     },
-    /// Build, and record a session on the simulated headset
+    /// Build and open the window; without a display, record a session on the simulated headset
     Run(run::RunArgs),
     /// Check everything: format, lints, architecture, licences, tests, documentation
     Test(test::TestArgs),
@@ -60,6 +64,8 @@ enum Task {
     Ci,
     /// Build the modules of the window and lay out its files
     Ui(ui::UiArgs),
+    /// Make the installers of this system
+    Bundle(bundle::BundleArgs),
     /// Measure the figures of the README
     Bench(bench::BenchArgs),
     /// The long runs: faults and sessions with multiplied counts, and the fuzz targets
@@ -94,6 +100,7 @@ fn perform(task: Task) -> Result<ExitCode> {
         Task::Test(args) => test::test(args),
         Task::Ci => test::test(test::TestArgs::everything()),
         Task::Ui(args) => ui::ui(&args),
+        Task::Bundle(args) => bundle::bundle(&args),
         Task::Bench(args) => bench::bench(args),
         Task::Soak(args) => soak::soak(args),
     }

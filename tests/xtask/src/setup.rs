@@ -11,6 +11,8 @@ use crate::shell;
 pub(crate) enum Need {
     Build,
     Tests,
+    /// Trying the installers.
+    Bundle,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,50 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["pkg-config", "--exists", "libcrypto"],
     },
     SystemPackage {
+        apt: "libwebkit2gtk-4.1-dev",
+        need: Need::Build,
+        reason: "the web view of the desktop window",
+        probe: &["pkg-config", "--exists", "webkit2gtk-4.1"],
+    },
+    SystemPackage {
+        apt: "libgl1-mesa-dri",
+        need: Need::Build,
+        reason: "WebGL of the traces on a machine without a graphics card",
+        probe: &[
+            "sh",
+            "-c",
+            "find /usr/lib /usr/lib64 -name 'swrast_dri.so' 2>/dev/null | grep -q .",
+        ],
+    },
+    SystemPackage {
+        apt: "libegl1",
+        need: Need::Build,
+        reason: "the web view draws through it",
+        probe: &[
+            "sh",
+            "-c",
+            "find /usr/lib /usr/lib64 -name 'libEGL.so.1' 2>/dev/null | grep -q .",
+        ],
+    },
+    SystemPackage {
+        apt: "webkit2gtk-driver",
+        need: Need::Tests,
+        reason: "WebKitWebDriver, which drives the window",
+        probe: &["sh", "-c", "command -v WebKitWebDriver"],
+    },
+    SystemPackage {
+        apt: "xvfb",
+        need: Need::Tests,
+        reason: "a screen for the window on a machine that has none",
+        probe: &["sh", "-c", "command -v Xvfb"],
+    },
+    SystemPackage {
+        apt: "xdotool",
+        need: Need::Tests,
+        reason: "presses keys of the keyboard itself: the emergency stop of a page that hangs",
+        probe: &["xdotool", "version"],
+    },
+    SystemPackage {
         apt: "git",
         need: Need::Tests,
         reason: "lists the tracked files that the architecture test reads",
@@ -59,12 +105,6 @@ const PACKAGES: &[SystemPackage] = &[
         need: Need::Tests,
         reason: "gives an engine a wall clock that the tests may step",
         probe: &["faketime", "-v"],
-    },
-    SystemPackage {
-        apt: "xvfb",
-        need: Need::Tests,
-        reason: "a display server that the tests may kill",
-        probe: &["Xvfb", "-help"],
     },
     SystemPackage {
         apt: "poppler-utils",
@@ -99,6 +139,16 @@ const WASM_PACKAGES: &[SystemPackage] = &[
         need: Need::Build,
         reason: "links them",
         probe: &["wasm-ld", "--version"],
+    },
+    SystemPackage {
+        apt: "debootstrap",
+        need: Need::Bundle,
+        reason: "a clean Debian root in which the package is tried",
+        probe: &[
+            "sh",
+            "-c",
+            "command -v debootstrap || test -x /usr/sbin/debootstrap",
+        ],
     },
 ];
 

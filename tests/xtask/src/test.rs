@@ -12,7 +12,7 @@ use crate::limits::{SLOW, SLOWEST_SHOWN, SOAK_BINARY_TIMEOUT, TEST_BINARY_TIMEOU
 use crate::setup::{self, Need};
 use crate::tally::Tally;
 use crate::workspace::{self, ARCHITECTURE, Member, Selection, Workspace};
-use crate::{home, pyenv, shell, ui};
+use crate::{axe, home, pyenv, shell, ui};
 
 /// Members that are modules of the window, embed them, or open them.
 const OF_THE_WINDOW: &[&str] = &["app", "scope", "desktop", "shell"];
@@ -196,7 +196,11 @@ fn name(phase: Phase) -> String {
 impl Run {
     fn phase(&mut self, phase: Phase) -> Result<()> {
         match phase {
-            Phase::Setup => setup::ensure(Need::Tests),
+            Phase::Setup => {
+                setup::ensure(Need::Tests)?;
+                axe::ensure();
+                Ok(())
+            }
             Phase::Python => {
                 self.environment.pyenv = Some(pyenv::ensure()?);
                 Ok(())

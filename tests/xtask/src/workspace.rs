@@ -9,8 +9,14 @@ use serde_json::Value;
 use crate::shell;
 
 /// Test packages that start these programs without depending on their crates.
-const DRIVEN_PROGRAMS: &[&str] = &["cli", "engine"];
-const DRIVERS_OF_PROGRAMS: &[&str] = &["end-to-end", "faults", "interop", "benches"];
+const DRIVEN_PROGRAMS: &[&str] = &["cli", "engine", "neurascale-desktop"];
+const DRIVERS_OF_PROGRAMS: &[&str] = &[
+    "end-to-end",
+    "faults",
+    "interop",
+    "benches",
+    "desktop-tests",
+];
 
 /// Checks the whole tree, whatever was touched, and takes seconds.
 pub(crate) const ARCHITECTURE: &str = "architecture";

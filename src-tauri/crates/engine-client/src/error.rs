@@ -67,3 +67,9 @@ impl ClientError {
         ApiError::new(code, message, remedy)
     }
 }
+
+impl From<ClientError> for ApiError {
+    fn from(error: ClientError) -> Self {
+        error.into_api()
+    }
+}

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("engine", &["workstation", "ui-types"]),
     ("engine-client", &["ui-types"]),
     ("cli", &["engine-client", "ui-types"]),
+    ("neurascale-desktop", &["engine-client", "ui-types"]),
     ("app", &["ui-types"]),
     ("scope", &["ui-types", "signal"]),
 ];
@@ -46,6 +47,7 @@ const NOT_WIRED: &[&str] = &[
     "engine",
     "engine-client",
     "cli",
+    "neurascale-desktop",
     "temporal",
     "workstation",
     "app",

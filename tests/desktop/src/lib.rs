@@ -1,0 +1,34 @@
+//! A bedside for a test: a screen of its own, a station with its engine, and the real window on it,
+//! driven over WebDriver and by the keyboard.
+//!
+//! The programs are those that the same build made, as in `end-to-end`. Everything is started in a
+//! folder of its own and stopped by its process id.
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr)] // A test's tool: failing loudly is its purpose.
+
+mod display;
+mod http;
+mod person;
+mod picture;
+mod process;
+mod webdriver;
+mod window;
+
+pub use display::Display;
+pub use person::{Person, css};
+pub use picture::Picture;
+pub use process::Process;
+pub use webdriver::{Element, Session};
+pub use window::{Bedside, Window};
+
+use end_to_end::bin_dir;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a page may take to show what was asked of it, on two loaded cores.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Folder that pictures of the window are kept in: beside the programs.
+#[must_use]
+pub fn screenshots() -> PathBuf {
+    bin_dir().join("screenshots")
+}

@@ -1,0 +1,285 @@
+//! A clinician's day at the window, from the first administrator to the signed report; and what must not
+//! change when something fails on the way.
+
+use desktop_tests::{Bedside, PATIENCE, Person, Window, css};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const PASSWORD: &str = "correct horse battery staple";
+
+fn person(window: &Window) -> Person<'_> {
+    Person { page: &window.page }
+}
+
+/// Sessions that the engine runs.
+fn running(bedside: &Bedside) -> Vec<String> {
+    let status = bedside.station.ok(&["--no-start", "engine", "status"]);
+    status["running_sessions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|id| id.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// A station with an administrator and a clinician, who is signed in, and a training patient.
+fn at_work(bedside: &Bedside) -> Window {
+    let window = bedside.open();
+    let ada = person(&window);
+    ada.makes_first_administrator("ada", PASSWORD);
+    ada.adds_user("carl", "Carl Clinician", "clinician", PASSWORD);
+    ada.press("sign-out");
+    ada.signs_in("carl", PASSWORD);
+    ada.registers_training_patient("Training", "Tilda", "1971-04-02", "00012345");
+    window
+}
+
+/// How many entries of the ledger are of this kind.
+fn entries(bedside: &Bedside, kind: &str) -> usize {
+    let shown = bedside.station.ok(&["ledger", "show", "--kind", kind]);
+    shown["entries"].as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn a_whole_session_from_the_first_administrator_to_the_signed_report() {
+    let bedside = Bedside::new();
+    let window = at_work(&bedside);
+    let carl = person(&window);
+    carl.starts_session();
+
+    // The patient, and that it is simulated, are always seen.
+    assert!(carl.reads("patient-banner").contains("Training"));
+    assert!(carl.sees("provenance"), "simulated data say so");
+
+    // Traces run.
+    carl.sees_traces();
+    let canvas = carl.find("scope");
+    let before = window.page.picture_of(&canvas);
+    std::thread::sleep(Duration::from_secs(2));
+    let after = window.page.picture_of(&canvas);
+    assert!(before.ink() > 0.01, "nothing is drawn: {}", before.ink());
+    let changed = before.difference(&after);
+    assert!(changed > 0.001, "traces stand still: {changed}");
+
+    // Another montage is another picture, and the traces go on.
+    let generation = carl.attribute("scope-twin", "data-generation");
+    let montage = carl.attribute("scope-twin", "data-montage");
+    carl.choose("montage", "as-recorded");
+    carl.waits(PATIENCE, "the montage changes", || {
+        carl.attribute("scope-twin", "data-generation") != generation
+            && carl.attribute("scope-twin", "data-montage") != montage
+    });
+
+    // A hot key marks, also while a note is typed; the note itself is kept.
+    let note = carl.find("note");
+    window.page.type_into(&note, "patient yawns");
+    window.page.keys("\u{e035}"); // F5
+    carl.waits(PATIENCE, "the mark is in the list", || {
+        carl.sees("annotation")
+    });
+    carl.press("note-send");
+    carl.waits(PATIENCE, "the note is in the list", || {
+        carl.reads("annotations").contains("patient yawns")
+    });
+
+    // The emergency stop acts, and the recording goes on.
+    carl.press("emergency-stop");
+    carl.waits(PATIENCE, "what the stop reached", || {
+        carl.sees("emergency-result")
+    });
+    assert_eq!(running(&bedside).len(), 1);
+    assert_eq!(carl.attribute("rec", "data-recording"), "true");
+
+    carl.ends_session();
+    carl.press("open-report");
+    carl.fill("impression", "No conclusion is drawn from simulated data.");
+    carl.press("sign-report");
+    // A wrong password signs nothing.
+    carl.fill("sign-password", "wrong");
+    carl.press("dialog-ok");
+    carl.waits(PATIENCE, "the refusal", || carl.sees("error"));
+    carl.fill("sign-password", PASSWORD);
+    carl.press("dialog-ok");
+    carl.waits(PATIENCE, "the signature", || {
+        carl.reads("signatures").contains("Carl Clinician")
+    });
+
+    carl.press("nav-4");
+    carl.press("ledger-verify");
+    carl.waits(PATIENCE, "the ledger is verified", || {
+        carl.attribute("ledger-seal", "data-sound") == "true"
+    });
+    assert_eq!(bedside.station.ok(&["ledger", "verify"])["sound"], true);
+}
+
+#[test]
+fn a_recording_outlives_page_window_and_screen() {
+    let mut bedside = Bedside::new();
+    let mut window = at_work(&bedside);
+    person(&window).starts_session();
+    let session = running(&bedside);
+    assert_eq!(session.len(), 1);
+
+    // The page is loaded again: still signed in, still there.
+    window.page.reload();
+    let carl = person(&window);
+    carl.sees_traces();
+    assert_eq!(carl.attribute("rec", "data-recording"), "true");
+
+    // Closing the window asks first.
+    bedside.display.focus("NeuraScale Workstation");
+    bedside.display.press("ctrl+q");
+    carl.waits(PATIENCE, "the question", || carl.sees("dialog"));
+    carl.press("dialog-close");
+    assert!(window.runs());
+
+    // The window is killed, and another one finds the session.
+    window.kill();
+    drop(window);
+    assert_eq!(running(&bedside), session);
+    let window = bedside.open();
+    let carl = person(&window);
+    carl.signs_in("carl", PASSWORD);
+    carl.press("nav-1");
+    carl.sees_traces();
+
+    // The display server dies.
+    bedside.display.kill();
+    assert!(window.ends_within(PATIENCE), "a window without a display");
+    drop(window);
+    assert_eq!(running(&bedside), session);
+    bedside.new_screen(1_440, 900);
+    let window = bedside.open();
+    let carl = person(&window);
+    carl.signs_in("carl", PASSWORD);
+    carl.press("nav-1");
+    carl.sees_traces();
+    carl.ends_session();
+    let shown = bedside.station.session(&session[0]);
+    let recording = bedside.station.recording(&shown);
+    assert!(
+        recording.gaps().is_empty(),
+        "what happens to a window is not in the record"
+    );
+}
+
+#[test]
+fn wrong_passwords_delay_and_break_glass_opens() {
+    let bedside = Bedside::new();
+    let window = bedside.open();
+    let ada = person(&window);
+    ada.makes_first_administrator("ada", PASSWORD);
+    ada.press("sign-out");
+    for _ in 0..2 {
+        ada.tries_to_sign_in("ada", "not the password");
+        ada.waits(PATIENCE, "the refusal", || ada.sees("error"));
+        assert!(!ada.sees("nav"), "nobody is in");
+    }
+    ada.press("break-glass");
+    ada.fill("break-glass-name", "Dr. Night");
+    ada.fill("break-glass-reason", "Nobody with a password is here");
+    ada.press("break-glass-now");
+    ada.find("nav");
+    assert!(ada.reads("user").contains("Dr. Night"));
+    let failed = bedside.station.ok(&[
+        "events",
+        "replay",
+        "--type",
+        "security.authentication_failed",
+    ]);
+    assert!(
+        failed["events"]
+            .as_array()
+            .is_some_and(|all| all.len() >= 2)
+    );
+    assert!(entries(&bedside, "auth.break_glass") > 0 || ledger_names_break_glass(&bedside));
+}
+
+/// Whether any entry of the ledger speaks of the emergency access.
+fn ledger_names_break_glass(bedside: &Bedside) -> bool {
+    let shown: Value = bedside.station.ok(&["ledger", "show"]);
+    shown["entries"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|entry| entry.to_string().contains("break_glass"))
+}
+
+#[test]
+fn the_keyboard_alone_is_enough() {
+    const TAB: &str = "\u{e004}";
+    const ENTER: &str = "\u{e007}";
+    let bedside = Bedside::new();
+    let window = bedside.open();
+    let page = &window.page;
+    let ada = person(&window);
+    ada.find("login");
+    // Tab goes to a control, and what has the focus shows it.
+    let tab_to = |id: &str| {
+        for _ in 0..60 {
+            let at = page.run(
+                "const at = document.activeElement; return at?.closest('[data-testid]')?.dataset.testid ?? ''",
+                json!([]),
+            );
+            if at == id {
+                let outline = page.run(
+                    "const style = getComputedStyle(document.activeElement);
+                     return style.outlineStyle !== 'none' || style.boxShadow !== 'none'",
+                    json!([]),
+                );
+                assert_eq!(outline, true, "{id} does not show that it has the focus");
+                return;
+            }
+            page.keys(TAB);
+        }
+        panic!("{id} cannot be reached with Tab");
+    };
+    for (id, text) in [
+        ("login", "ada"),
+        ("display-name", "Ada"),
+        ("password", PASSWORD),
+        ("password-again", PASSWORD),
+    ] {
+        tab_to(id);
+        page.keys(text);
+    }
+    page.keys(ENTER);
+    ada.find("nav");
+    tab_to("new-patient");
+    page.keys(ENTER);
+    ada.find("family-name");
+    for (id, text) in [
+        ("family-name", "Keys"),
+        ("given-name", "Kim"),
+        ("birth-date", "1980-01-31"),
+        ("hospital-number", "77"),
+    ] {
+        tab_to(id);
+        page.keys(text);
+    }
+    tab_to("training");
+    page.keys(" ");
+    tab_to("dialog-ok");
+    page.keys(ENTER);
+    ada.waits(PATIENCE, "the patient is in the list", || {
+        page.page_text().contains("Keys")
+    });
+    tab_to("row-start");
+    page.keys(ENTER);
+    ada.find("device-list");
+    let _ = page.wait(&css("device"), PATIENCE);
+    tab_to("device");
+    page.keys(ENTER);
+    tab_to("unlimited");
+    page.keys(" ");
+    tab_to("start");
+    page.keys(ENTER);
+    ada.waits(PATIENCE * 3, "the session records", || {
+        ada.attribute("rec", "data-recording") == "true"
+    });
+    tab_to("emergency-stop");
+    page.keys(ENTER);
+    ada.waits(PATIENCE, "what the stop reached", || {
+        ada.sees("emergency-result")
+    });
+}
