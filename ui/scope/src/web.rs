@@ -308,6 +308,10 @@ impl Shared {
             "pointerup" => Some(false),
             _ => None,
         };
+        // While a button is held the canvas keeps the pointer, wherever a window manager says it is.
+        if event.type_() == "pointerleave" && pointer.buttons() != 0 {
+            return;
+        }
         let gone = matches!(event.type_().as_str(), "pointerleave" | "pointercancel");
         let button = match pointer.button() {
             2 => PointerButton::Secondary,

@@ -77,7 +77,8 @@ function sample(row, label, at) {
   return value;
 }
 
-function envelope(list, columnNs, first, columns, history) {
+// In a feed columns are numbered from the begin, in a page from the page's.
+function envelope(list, columnNs, first, columns, history, page = false) {
   const values = new Float32Array(list.length * columns * 2);
   const gap = (at) => asked.has("gap") && at > 16.2 && at < 18.5;
   list.forEach((row, r) => {
@@ -99,7 +100,7 @@ function envelope(list, columnNs, first, columns, history) {
     }
   });
   const time = BEGIN_NS + BigInt(Math.round(first * columnNs));
-  return message(1, values.buffer, { rows: list.length, columns, first, time, columnNs, history });
+  return message(1, values.buffer, { rows: list.length, columns, first: page ? 0 : first, time, columnNs, history });
 }
 
 function joined(parts) {
@@ -175,7 +176,7 @@ window.live = (seconds) => {
 };
 if (asked.has("review")) {
   const first = atS(10);
-  scope.show_page(joined([description(list), envelope(list, columnNs, first, size.columns, true), ...marks, message(2, new ArrayBuffer(0))]));
+  scope.show_page(joined([description(list), envelope(list, columnNs, first, size.columns, true, true), ...marks, message(2, new ArrayBuffer(0))]));
 } else {
   const seconds = number("seconds", 25);
   window.feed(seconds);
