@@ -40,6 +40,10 @@ pub const COLUMNS: (u32, u32) = (64, 8_192);
 /// Columns of the overview's envelope.
 pub const OVERVIEW_COLUMNS: u32 = 600;
 
+/// Greatest whole number that survives JavaScript (2^53 − 1): stands for 'the newest' where a sequence is
+/// asked for from its end.
+pub const NEWEST: u64 = (1 << 53) - 1;
+
 /// Length of the measurement that the timing certificate states, s.
 pub const TIMING_S: f64 = 60.0;
 

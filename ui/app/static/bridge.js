@@ -3,6 +3,8 @@
 
 const { invoke, Channel } = window.__TAURI__.core;
 
+// Times in ns pass through JavaScript's numbers here and lose less than 256 ns, far below a sample.
+
 // An error as the pages read it, whatever was thrown.
 function refused(error) {
   if (error && typeof error === "object" && "code" in error) return JSON.stringify(error);

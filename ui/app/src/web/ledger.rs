@@ -4,7 +4,7 @@ use super::app::{App, Tone, app};
 use super::bridge;
 use super::parts::{Load, Rest, error_note, loading};
 use crate::format;
-use crate::limits::{LEDGER_PAGE, SEARCH_REST_MS};
+use crate::limits::{LEDGER_PAGE, NEWEST, SEARCH_REST_MS};
 use crate::test_ids as id;
 use crate::words::{common, fill, ledger as words, t};
 use leptos::prelude::*;
@@ -37,7 +37,7 @@ impl Shown {
             Some(signal.get_untracked().trim().to_owned()).filter(|text| !text.is_empty())
         };
         let body = LedgerShow {
-            from: before.unwrap_or(u64::MAX),
+            from: before.unwrap_or(NEWEST),
             limit: LEDGER_PAGE,
             kind: text(self.kind),
             session: text(self.session),
