@@ -104,9 +104,18 @@ fn run(data_dir: PathBuf, instance: Option<Instance>) -> Result<(), Box<dyn std:
             tauri::async_runtime::spawn(shell::watch(app.handle().clone()));
             Ok(())
         })
-        .build(tauri::generate_context!())?;
+        .build(context())?;
     app.run(|_, _| ());
     Ok(())
+}
+
+/// Configuration, capabilities and pages, embedded at build time.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the macro's own code ends the process when a resource is missing"
+)]
+fn context() -> tauri::Context {
+    tauri::generate_context!()
 }
 
 fn open_window(app: &tauri::AppHandle) -> tauri::Result<()> {

@@ -32,3 +32,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub fn screenshots() -> PathBuf {
     bin_dir().join("screenshots")
 }
+
+/// axe-core's source, or `None` after saying loudly that it is missing.
+#[must_use]
+pub fn axe() -> Option<String> {
+    let found = std::env::var_os("NEURASCALE_AXE")
+        .map(PathBuf::from)
+        .and_then(|file| std::fs::read_to_string(file).ok());
+    if found.is_none() {
+        eprintln!("SKIPPED: NEURASCALE_AXE is not set; pages are not checked with axe-core");
+    }
+    found
+}

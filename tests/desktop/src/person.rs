@@ -1,8 +1,8 @@
 //! What a person does at the window: find a control, press it, type, read. Controls are found by the ids
 //! that `ui/app` publishes for tests.
 
-use crate::PATIENCE;
 use crate::webdriver::{Element, Session};
+use crate::{PATIENCE, screenshots};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -68,12 +68,33 @@ impl Person<'_> {
         }
     }
 
-    /// Puts a text into a field, in place of what stands there.
+    /// Puts a text into a field, in place of what stands there, and looks whether it stands there.
+    ///
+    /// # Panics
+    /// When it does not.
     #[track_caller]
     pub fn fill(&self, id: &str, text: &str) {
-        let field = self.find(id);
-        self.page.clear(&field);
-        self.page.type_into(&field, text);
+        let began = Instant::now();
+        loop {
+            let field = self.find(id);
+            // A form that is drawn anew meanwhile takes the field away.
+            let typed = self
+                .page
+                .try_clear(&field)
+                .and_then(|()| self.page.try_type(&field, text));
+            let value = self.page.run(
+                "return document.querySelector(arguments[0])?.value ?? null",
+                json!([css(id)]),
+            );
+            if typed.is_ok() && value == text {
+                return;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{id} does not take the text: {typed:?}"
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Chooses from a menu by the option's value.
@@ -96,6 +117,18 @@ impl Person<'_> {
             json!([css(id), value]),
         );
         assert_eq!(chosen, Value::Bool(true), "no option {value} in {id}");
+    }
+
+    /// Presses what opens a dialog, and waits until it has the focus: what is typed before goes astray.
+    #[track_caller]
+    pub fn opens_dialog(&self, id: &str) {
+        self.press(id);
+        self.waits(PATIENCE, "the dialog has the focus", || {
+            self.page.run(
+                "return !!document.activeElement?.closest(arguments[0])",
+                json!([css("dialog")]),
+            ) == true
+        });
     }
 
     /// The words of a control.
@@ -124,11 +157,17 @@ impl Person<'_> {
     pub fn waits(&self, limit: Duration, what: &str, mut seen: impl FnMut() -> bool) {
         let began = Instant::now();
         while !seen() {
-            assert!(
-                began.elapsed() < limit,
-                "not within {limit:?}: {what}; the page says:\n{}",
-                self.page.page_text()
-            );
+            if began.elapsed() > limit {
+                let thread = std::thread::current();
+                let test = thread.name().unwrap_or("test").replace("::", "-");
+                let file = screenshots().join(format!("failed-{test}.png"));
+                self.page.screenshot().save(&file);
+                panic!(
+                    "not within {limit:?}: {what}; see {}; the page says:\n{}",
+                    file.display(),
+                    self.page.page_text()
+                );
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -164,7 +203,7 @@ impl Person<'_> {
     pub fn adds_user(&self, login: &str, name: &str, role: &str, password: &str) {
         self.press("nav-5");
         self.press("settings-users");
-        self.press("add-user");
+        self.opens_dialog("add-user");
         self.fill("login", login);
         self.fill("display-name", name);
         self.choose("role", role);
@@ -180,7 +219,7 @@ impl Person<'_> {
     #[track_caller]
     pub fn registers_training_patient(&self, family: &str, given: &str, born: &str, number: &str) {
         self.press("nav-0");
-        self.press("new-patient");
+        self.opens_dialog("new-patient");
         self.fill("family-name", family);
         self.fill("given-name", given);
         self.fill("birth-date", born);
@@ -190,10 +229,18 @@ impl Person<'_> {
         self.waits(PATIENCE, "the dialog closes", || !self.sees("dialog"));
     }
 
-    /// Prepares and starts a session of the first patient of the worklist on the simulated headset.
+    /// Searches the worklist until a row of this patient is there.
     #[track_caller]
-    pub fn starts_session(&self) {
+    pub fn finds_patient(&self, family: &str) {
+        self.fill("worklist-search", family);
+        self.find("row-start");
+    }
+
+    /// Prepares and starts a session of a patient on the simulated headset.
+    #[track_caller]
+    pub fn starts_session(&self, family: &str) {
         self.press("nav-0");
+        self.finds_patient(family);
         self.press("row-start");
         self.press_css("[data-testid='device'][data-id='simulated:headset']");
         self.press("unlimited");

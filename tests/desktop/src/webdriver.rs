@@ -173,26 +173,21 @@ impl Session {
 
     /// Types into an element.
     ///
-    /// # Panics
-    /// When it takes no text.
-    pub fn type_into(&self, element: &Element, text: &str) {
-        self.must(
-            "POST",
-            &format!("element/{}/value", element.id),
-            Some(&json!({ "text": text })),
-        );
+    /// # Errors
+    /// Why it takes no text.
+    pub fn try_type(&self, element: &Element, text: &str) -> Result<(), String> {
+        let path = format!("element/{}/value", element.id);
+        self.command("POST", &path, Some(&json!({ "text": text })))
+            .map(drop)
     }
 
     /// Empties a field.
     ///
-    /// # Panics
-    /// When it takes no text.
-    pub fn clear(&self, element: &Element) {
-        self.must(
-            "POST",
-            &format!("element/{}/clear", element.id),
-            Some(&json!({})),
-        );
+    /// # Errors
+    /// Why it cannot.
+    pub fn try_clear(&self, element: &Element) -> Result<(), String> {
+        let path = format!("element/{}/clear", element.id);
+        self.command("POST", &path, Some(&json!({}))).map(drop)
     }
 
     /// Presses and releases keys one after another at whatever has the focus. A key is a character or

@@ -1,22 +1,10 @@
 //! Every page, light and dark: a picture that is kept, and what axe-core finds wrong for those who cannot see
 //! or point.
 
-use desktop_tests::{Bedside, PATIENCE, Person, Window, css, screenshots};
+use desktop_tests::{Bedside, PATIENCE, Person, Window, axe, css, screenshots};
 use serde_json::json;
-use std::path::PathBuf;
 
 const PASSWORD: &str = "correct horse battery staple";
-
-/// axe-core's source, or `None` after saying loudly that it is missing.
-fn axe() -> Option<String> {
-    let found = std::env::var_os("NEURASCALE_AXE")
-        .map(PathBuf::from)
-        .and_then(|file| std::fs::read_to_string(file).ok());
-    if found.is_none() {
-        eprintln!("SKIPPED: NEURASCALE_AXE is not set; pages are not checked with axe-core");
-    }
-    found
-}
 
 /// What axe-core finds on the page as it stands, one line each.
 fn findings(window: &Window, axe: &str) -> Vec<String> {
@@ -75,9 +63,9 @@ fn every_page_light_and_dark_is_kept_and_accessible() {
     look("sign-in");
     ada.signs_in("carl", PASSWORD);
     ada.registers_training_patient("Training", "Tilda", "1971-04-02", "00012345");
-    ada.find("row-start");
+    ada.finds_patient("Training");
     look("worklist");
-    ada.press("new-patient");
+    ada.opens_dialog("new-patient");
     ada.find("family-name");
     look("new-patient");
     ada.press("dialog-close");

@@ -16,8 +16,9 @@ use leptos::task::spawn_local;
 use std::collections::BTreeMap;
 use ui_types::{FilterChoice, ScopeMode, ScopeSettings, ViewChoices, ViewChoicesReply, ViewSpec};
 
-/// How often what is not there yet is asked for again, a second apart.
-pub(super) const ATTEMPTS: u32 = 10;
+/// How often what is not there yet is asked for again, a second apart: a device whose impedances are measured
+/// and that is calibrated first may take a minute until its recording begins, twice that on a loaded machine.
+pub(super) const ATTEMPTS: u32 = 120;
 
 /// Asks again in a second, by raising what the asking follows.
 pub(super) fn again(attempt: RwSignal<u32>) {
