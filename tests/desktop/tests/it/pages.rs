@@ -89,7 +89,7 @@ fn every_page_light_and_dark_is_kept_and_accessible() {
     ada.sees_traces();
     look("review");
     ada.press("nav-3");
-    ada.press_css("[data-testid='recordings'] [data-id]");
+    ada.press_css("[data-testid='recordings'] [data-id] button");
     ada.find("report-frame");
     look("report");
     ada.press("nav-4");
