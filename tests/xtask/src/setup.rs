@@ -86,7 +86,7 @@ const PACKAGES: &[SystemPackage] = &[
         apt: "xdotool",
         need: Need::Tests,
         reason: "presses keys of the keyboard itself: the emergency stop of a page that hangs",
-        probe: &["xdotool", "version"],
+        probe: &["sh", "-c", "command -v xdotool"],
     },
     SystemPackage {
         apt: "git",
