@@ -1,5 +1,6 @@
 //! The real window on a screen in memory, driven as a person would.
 
+mod pages;
 mod session;
 mod shell;
 mod sign_in;
