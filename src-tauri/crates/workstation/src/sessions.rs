@@ -542,6 +542,11 @@ impl Workstation {
     ) -> Result<SessionStatus> {
         let folder = crate::collect::folder(&self.room, record.recording);
         let exists = folder.exists();
+        // What is recorded without the store cannot be signed yet.
+        let signed = match self.room.records() {
+            Ok(records) => records.is_signed(record.id).await?,
+            Err(_) => false,
+        };
         let mut status = SessionStatus {
             state,
             progress,
@@ -559,7 +564,7 @@ impl Workstation {
             impedances: Vec::new(),
             calibration: String::new(),
             paused: None,
-            signed: self.room.records()?.is_signed(record.id).await?,
+            signed,
             record,
         };
         if detail == Detail::Whole {

@@ -334,8 +334,8 @@ fn an_engine_killed_at_random_loses_at_most_a_second() {
         assert_whole(&station, &id);
         assert_eq!(
             count(&station.path().join("reports")),
-            sessions,
-            "one report a session"
+            2 * sessions,
+            "one report a session: its PDF and its page"
         );
         station.ok(&["--no-start", "engine", "stop"]);
         engine.wait().unwrap();
