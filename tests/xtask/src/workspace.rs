@@ -157,7 +157,10 @@ impl Workspace {
     /// Adds the programs that the chosen tests start, so that they are built afresh.
     fn with_programs(&self, mut set: BTreeSet<String>) -> BTreeSet<String> {
         if DRIVERS_OF_PROGRAMS.iter().any(|&name| set.contains(name)) {
-            set.extend(DRIVEN_PROGRAMS.iter().map(|&name| name.to_owned()));
+            let programs = DRIVEN_PROGRAMS
+                .iter()
+                .filter(|&&name| self.members.contains_key(name));
+            set.extend(programs.map(|&name| name.to_owned()));
         }
         set
     }
