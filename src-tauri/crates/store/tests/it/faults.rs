@@ -1,6 +1,10 @@
 //! Locked, wrong key, damaged, newer, full: each a clear error, none a panic.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use events::EventLog;
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
@@ -10,6 +14,9 @@ use crate::{
     rows::patient,
     support::{key, message, open, options, other_key, step, try_open},
 };
+
+/// Far beyond any start of a child.
+const UNMOUNT_WITHIN: Duration = Duration::from_secs(10);
 
 fn raw(folder: &std::path::Path, key: &StationKey) -> SqliteConnectOptions {
     let hex: String = key
@@ -184,8 +191,13 @@ async fn a_full_disk_is_said_and_survived() {
         return;
     }
     let result = tokio::spawn(fill_up(folder.path().to_owned())).await;
-    let unmounted = Command::new("umount").arg(folder.path()).status();
-    assert!(unmounted.is_ok_and(|status| status.success()));
+    let began = Instant::now();
+    let unmounted = || Command::new("umount").arg(folder.path()).status();
+    // A child that another test is starting holds every open file between its fork and its exec.
+    while !unmounted().is_ok_and(|status| status.success()) {
+        assert!(began.elapsed() < UNMOUNT_WITHIN, "it stays busy");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     result.unwrap();
 }
 
