@@ -186,7 +186,7 @@ fn feed_of(session: &str, montage: &str, columns_per_s: f64, history_s: f64) -> 
 async fn live(client: &Client, session: &str) -> Result<(Times, Times)> {
     let (_, _, hz) = FEED_OF;
     let begun = Instant::now();
-    // A column a sample: the end of a message is then the end of its block.
+    // A column a sample: the last column of a message is then its block's last sample.
     let request = feed_of(session, MONTAGES[0], f64::from(hz), 0.0);
     let mut feed = loop {
         match client.feed(&request).await {
@@ -205,7 +205,8 @@ async fn live(client: &Client, session: &str) -> Result<(Times, Times)> {
         let Message::Envelope(envelope) = message else {
             continue;
         };
-        let length = f64::from(envelope.columns) * envelope.column_ns;
+        // The last sample of the block: a column is a sample.
+        let length = f64::from(envelope.columns.saturating_sub(1)) * envelope.column_ns;
         let end = envelope.time_utc_ns + length as i64;
         // The first seconds of a session are those in which everything is opened.
         if begun.elapsed() > Duration::from_secs(2) {

@@ -308,10 +308,16 @@ impl Workstation {
     }
 }
 
-/// The annotation to be superseded, if it stands.
+/// The annotation to be superseded, if it stands and is a person's to correct: an emergency stop or
+/// a trigger stays what it is.
 fn standing(known: &[MarkView], id: AnnotationId) -> Result<Annotation> {
     let found = known.iter().find(|mark| mark.annotation.id == id);
     match found {
+        Some(mark) if is_fact(mark.annotation.origin) => Err(Error::new(
+            ErrorKind::Refused,
+            "what the program or the device noted cannot be corrected",
+            "Add an annotation that says what is to be known of it.",
+        )),
         Some(mark) if mark.superseded_by.is_none() => Ok(mark.annotation.clone()),
         Some(_) => Err(Error::new(
             ErrorKind::Conflict,
@@ -319,6 +325,13 @@ fn standing(known: &[MarkView], id: AnnotationId) -> Result<Annotation> {
             "Look at the recording again.",
         )),
         None => Err(Error::not_found("annotation", id.0)),
+    }
+}
+
+const fn is_fact(origin: AnnotationOrigin) -> bool {
+    match origin {
+        AnnotationOrigin::Program | AnnotationOrigin::Device => true,
+        AnnotationOrigin::Person | AnnotationOrigin::Protocol | AnnotationOrigin::Source => false,
     }
 }
 
@@ -347,6 +360,34 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         id
+    }
+
+    #[test]
+    fn what_the_program_noted_is_nobodys_to_correct() {
+        let mark = |origin, superseded_by| {
+            let new = NewAnnotation {
+                onset: UtcNanos(0),
+                duration_ns: None,
+                text: "x".to_owned(),
+                code: Some("emergency_stop".to_owned()),
+            };
+            let annotation = Annotation {
+                origin,
+                ..new.annotation(AnnotationId(1), None)
+            };
+            let known = [MarkView {
+                annotation,
+                superseded_by,
+            }];
+            standing(&known, AnnotationId(1)).map_err(|error| error.kind())
+        };
+        assert!(mark(AnnotationOrigin::Person, None).is_ok());
+        let facts = [AnnotationOrigin::Program, AnnotationOrigin::Device];
+        for origin in facts {
+            assert_eq!(mark(origin, None).unwrap_err(), ErrorKind::Refused);
+        }
+        let twice = mark(AnnotationOrigin::Person, Some(AnnotationId(2)));
+        assert_eq!(twice.unwrap_err(), ErrorKind::Conflict);
     }
 
     /// The engine dies when the annotation is in the record and the ledger does not have it yet.
