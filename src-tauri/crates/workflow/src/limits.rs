@@ -9,6 +9,10 @@ pub const RETRY_BACKOFF_COEFFICIENT: f64 = 2.0;
 /// Longest wait as a multiple of the first. Source: Temporal's default retry policy.
 pub const RETRY_MAXIMUM_INTERVAL_FACTOR: u32 = 100;
 
+/// Attempts after which an activity whose engine died every time is given up: it may be what kills the
+/// engine. Chosen: far more deaths than a faulty machine brings about by chance during one activity.
+pub const INTERRUPTED_ATTEMPTS: u32 = 20;
+
 /// Activities that run at the same time in one engine. A bedside session has about five; the
 /// number only guards against a runaway loop, as Temporal's worker default of 200 does.
 pub const MAX_CONCURRENT_ACTIVITIES: usize = 200;

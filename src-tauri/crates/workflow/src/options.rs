@@ -70,10 +70,18 @@ impl RetryPolicy {
         Duration::from_secs_f64(seconds.min(longest.as_secs_f64()))
     }
 
-    /// Whether a further attempt is allowed after `attempt` attempts, the last ending in `failure`.
+    /// Whether a further attempt is allowed after `attempt` attempts, the last ending in `failure`. An
+    /// attempt that a crash of the engine cut short says little against the activity: where there may
+    /// be a second attempt, such are repeated up to [`limits::INTERRUPTED_ATTEMPTS`].
     #[must_use]
     pub fn allows_retry(&self, attempt: u32, failure: Option<&Failure>) -> bool {
-        if self.maximum_attempts != 0 && attempt >= self.maximum_attempts {
+        let interrupted = failure.is_some_and(|failure| failure.kind == Failure::INTERRUPTED);
+        let most = match self.maximum_attempts {
+            most if most > 1 && interrupted => most.max(limits::INTERRUPTED_ATTEMPTS),
+            most => most,
+        };
+        // Zero is unlimited.
+        if most != 0 && attempt >= most {
             return false;
         }
         failure.is_none_or(|failure| {

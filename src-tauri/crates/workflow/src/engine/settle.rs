@@ -160,6 +160,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::limits::INTERRUPTED_ATTEMPTS;
     use crate::options::{ActivityOptions, RetryPolicy};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -220,6 +221,37 @@ mod tests {
                 }
             ),
             "{event:?}"
+        );
+    }
+
+    #[test]
+    fn crashes_use_up_no_small_number_of_attempts_and_yet_come_to_an_end() {
+        let thrice = ActivityOptions::start_to_close(SECOND).with_retry(RetryPolicy::attempts(3));
+        let after = |attempts, end| {
+            settle(
+                1,
+                &activity(thrice.clone(), started(attempts)),
+                end,
+                Value::Null,
+                at(5),
+            )
+        };
+        for attempts in [3, INTERRUPTED_ATTEMPTS - 1] {
+            let event = after(attempts, AttemptEnd::Interrupted);
+            assert!(
+                matches!(event, EventKind::ActivityRetried { .. }),
+                "{event:?}"
+            );
+        }
+        let given_up = after(INTERRUPTED_ATTEMPTS, AttemptEnd::Interrupted);
+        assert!(
+            matches!(given_up, EventKind::ActivityFailed { .. }),
+            "{given_up:?}"
+        );
+        let failed = after(3, AttemptEnd::Failed(Failure::new("Io", "")));
+        assert!(
+            matches!(failed, EventKind::ActivityFailed { .. }),
+            "{failed:?}"
         );
     }
 
