@@ -37,7 +37,7 @@ pub(crate) fn bundle(args: &BundleArgs) -> Result<ExitCode> {
         pyenv: None,
         soak: false,
     };
-    let profile = if args.debug { "debug" } else { "release" };
+    let profile = profile(args.debug);
     let _lock = home::lock(&environment.target)?;
     ui::ensure(&environment, &Workspace::load()?)?;
     let mut build = shell::cargo();
@@ -49,7 +49,34 @@ pub(crate) fn bundle(args: &BundleArgs) -> Result<ExitCode> {
         build.arg("--release");
     }
     shell::run(build.envs(environment.variables(profile)))?;
+    let made = pack(&environment, args.debug)?;
+    if args.check {
+        check(deb(&made)?, &environment)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
+/// Packs the programs that the tests ran, and tries the package. Says so and does nothing where that cannot
+/// be done: on another system than Debian's, or without the rights to make a root.
+pub(crate) fn trial(environment: &Environment) -> Result<()> {
+    if !shell::works(shell::command("apt-get").arg("--version")) || !is_root()? {
+        println!(
+            "SKIPPED: the package's trial needs Debian's apt, and root to change into a root of its own"
+        );
+        return Ok(());
+    }
+    let made = pack(environment, true)?;
+    check(deb(&made)?, environment)
+}
+
+const fn profile(debug: bool) -> &'static str {
+    if debug { "debug" } else { "release" }
+}
+
+/// Makes the installers of the programs that stand in the target folder.
+fn pack(environment: &Environment, debug: bool) -> Result<Vec<PathBuf>> {
+    setup::ensure_installers(Need::Build)?;
+    let profile = profile(debug);
     let licences = environment.target.join("third-party-licences.txt");
     fs::write(&licences, third_party()?)
         .with_context(|| format!("cannot write {}", licences.display()))?;
@@ -66,7 +93,7 @@ pub(crate) fn bundle(args: &BundleArgs) -> Result<ExitCode> {
         .arg("--config")
         .arg(config(&environment.programs(profile), &licences).to_string())
         .envs(environment.variables(profile));
-    if args.debug {
+    if debug {
         command.arg("--debug");
     }
     shell::run(&mut command)?;
@@ -80,14 +107,17 @@ pub(crate) fn bundle(args: &BundleArgs) -> Result<ExitCode> {
         let bytes = fs::metadata(file).map_or(0, |about| about.len());
         println!("{} ({} MB)", file.display(), bytes / 1_000_000);
     }
-    let deb = made
-        .iter()
+    Ok(made)
+}
+
+fn deb(made: &[PathBuf]) -> Result<&PathBuf> {
+    made.iter()
         .find(|file| file.extension().is_some_and(|end| end == "deb"))
-        .context("no .deb was made")?;
-    if args.check {
-        check(deb, &environment)?;
-    }
-    Ok(ExitCode::SUCCESS)
+        .context("no .deb was made")
+}
+
+fn is_root() -> Result<bool> {
+    Ok(shell::read(shell::command("id").arg("-u"))?.trim() == "0")
 }
 
 /// Where everything beside the window goes; merged into tauri.conf.json.
@@ -224,10 +254,10 @@ fn files_ending(folder: &Path, end: &str) -> Result<Vec<PathBuf>> {
 
 /// Installs, starts, upgrades and removes the package in a Debian root of its own.
 fn check(deb: &Path, environment: &Environment) -> Result<()> {
-    if shell::read(shell::command("id").arg("-u"))?.trim() != "0" {
+    if !is_root()? {
         bail!("--check needs root: it makes a Debian root and changes into it");
     }
-    setup::ensure(Need::Bundle)?;
+    setup::ensure_installers(Need::Tests)?;
     let (mirror, suite) = mirror()?;
     let root = environment.target.join("bundle-root");
     if !root.join("etc/debian_version").is_file() {

@@ -11,8 +11,6 @@ use crate::shell;
 pub(crate) enum Need {
     Build,
     Tests,
-    /// Trying the installers.
-    Bundle,
 }
 
 #[derive(Debug)]
@@ -140,9 +138,19 @@ const WASM_PACKAGES: &[SystemPackage] = &[
         reason: "links them",
         probe: &["wasm-ld", "--version"],
     },
+];
+
+/// For `cargo xtask bundle`; those for tests are needed to try what it made.
+const INSTALLER_PACKAGES: &[SystemPackage] = &[
+    SystemPackage {
+        apt: "npm",
+        need: Need::Build,
+        reason: "npx, which runs the bundler",
+        probe: &["npx", "--version"],
+    },
     SystemPackage {
         apt: "debootstrap",
-        need: Need::Bundle,
+        need: Need::Tests,
         reason: "a clean Debian root in which the package is tried",
         probe: &[
             "sh",
@@ -178,6 +186,11 @@ pub(crate) fn ensure(need: Need) -> Result<()> {
 /// Installs Debian's compiler for WebAssembly where it is missing.
 pub(crate) fn ensure_wasm() -> Result<()> {
     install(&|| missing(WASM_PACKAGES, Need::Build))
+}
+
+/// Installs what making an installer needs, and with [`Need::Tests`] trying it.
+pub(crate) fn ensure_installers(need: Need) -> Result<()> {
+    install(&|| missing(INSTALLER_PACKAGES, need))
 }
 
 fn install(look: &dyn Fn() -> Vec<&'static SystemPackage>) -> Result<()> {
@@ -246,11 +259,12 @@ fn apt(prefix: &[&str]) -> Command {
 
 #[cfg(test)]
 mod tests {
-    use super::{Need, PACKAGES, WASM_PACKAGES};
+    use super::{INSTALLER_PACKAGES, Need, PACKAGES, WASM_PACKAGES};
 
     #[test]
     fn every_package_has_a_reason_and_a_probe() {
-        for package in PACKAGES.iter().chain(WASM_PACKAGES) {
+        let all = [PACKAGES, WASM_PACKAGES, INSTALLER_PACKAGES];
+        for package in all.into_iter().flatten() {
             assert!(
                 !package.reason.is_empty() && !package.probe.is_empty(),
                 "{package:?}"

@@ -12,7 +12,7 @@ use crate::limits::{SLOW, SLOWEST_SHOWN, SOAK_BINARY_TIMEOUT, TEST_BINARY_TIMEOU
 use crate::setup::{self, Need};
 use crate::tally::Tally;
 use crate::workspace::{self, ARCHITECTURE, Member, Selection, Workspace};
-use crate::{axe, home, pyenv, shell, ui};
+use crate::{axe, bundle, home, pyenv, shell, ui};
 
 /// Members that are modules of the window, embed them, or open them.
 const OF_THE_WINDOW: &[&str] = &["app", "scope", "desktop", "shell"];
@@ -39,6 +39,8 @@ pub(crate) enum Phase {
     Tests,
     /// Examples in the documentation
     Docs,
+    /// The package: made, installed in a clean root, started, upgraded, removed
+    Installer,
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -182,7 +184,14 @@ fn wanted(args: &TestArgs, phase: Phase) -> bool {
     // With a filter a person looks for certain tests; the rest would only be in the way.
     let in_the_way = !args.filters.is_empty()
         && args.only.is_empty()
-        && [Phase::Fmt, Phase::Clippy, Phase::Architecture, Phase::Docs].contains(&phase);
+        && [
+            Phase::Fmt,
+            Phase::Clippy,
+            Phase::Architecture,
+            Phase::Docs,
+            Phase::Installer,
+        ]
+        .contains(&phase);
     (chosen || implied) && !args.skip.contains(&phase) && !in_the_way
 }
 
@@ -212,6 +221,7 @@ impl Run {
             Phase::Architecture => self.architecture(),
             Phase::Tests => self.tests(),
             Phase::Docs => self.docs(),
+            Phase::Installer => self.installer(),
         }
     }
 
@@ -329,6 +339,15 @@ impl Run {
             (outcome.tally.failed > 0).then(|| format!("{} failed", outcome.tally.failed));
         self.outcomes.push(outcome);
         problem.map_or(Ok(()), |problem| bail!(problem))
+    }
+
+    fn installer(&self) -> Result<()> {
+        let whole = matches!(self.selection, Selection::All);
+        if !whole || !self.built.as_ref().is_some_and(|built| built.complete) {
+            println!("left out: it packs the programs of a whole run");
+            return Ok(());
+        }
+        bundle::trial(&self.environment)
     }
 }
 

@@ -132,6 +132,7 @@ ids! {
     LEDGER_SEAL = "ledger-seal", "what was found; data-sound true or false";
     LEDGER_PROOF = "ledger-proof", "a row's proof";
     PROOF_TEXT = "proof-text", "the proof";
+    SUPPORT = "support", "saves the support bundle";
     DOCTOR = "doctor", "findings; each has data-level";
     RULER = "ruler", "length of the bar";
     RULER_SAVE = "ruler-save", "keeps it";

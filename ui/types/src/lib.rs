@@ -62,7 +62,8 @@ pub use settings::{
 };
 pub use system::{
     BackupCreate, BackupCreateReply, Doctor, DoctorReply, EngineStatus, EngineStatusReply,
-    EngineStop, Finding, FindingLevel, Nothing, RecoveryCode, RecoveryCodeReply,
+    EngineStop, Finding, FindingLevel, Nothing, PolicyInForce, RecoveryCode, RecoveryCodeReply,
+    SupportBundle, SupportBundleReply,
 };
 pub use view::{
     AS_RECORDED, AnnotationAdd, AnnotationMark, AnnotationReply, AnnotationSupersede, FeedRequest,

@@ -93,6 +93,50 @@ pub struct DoctorReply {
     pub findings: Vec<Finding>,
 }
 
+/// Gathers what those need to know who are asked for help: versions, findings, policies in force and
+/// the end of the engine's log. Holds no identifiers, no names of people and no folder names.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct SupportBundle {}
+call!(SupportBundle, "support.bundle", SupportBundleReply);
+
+/// What was gathered, to be read by a person before it is sent anywhere.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SupportBundleReply {
+    /// When, RFC 3339.
+    pub made: String,
+    /// Version of the program.
+    pub version: String,
+    /// Version of the protocol.
+    pub protocol: u32,
+    /// Operating system and processor.
+    pub system: String,
+    /// Whether the store is open.
+    pub store_open: bool,
+    /// Sessions that are running.
+    pub running_sessions: u32,
+    /// Seconds since the engine started.
+    pub uptime_s: f64,
+    /// Resident memory, bytes; 0 where the system does not say.
+    pub resident_bytes: u64,
+    /// What the doctor found.
+    pub findings: Vec<Finding>,
+    /// Policies in force; empty while the store is closed.
+    pub policies: Vec<PolicyInForce>,
+    /// The log's last lines, oldest first.
+    pub log: Vec<String>,
+}
+
+/// A policy, without who set it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyInForce {
+    /// Name.
+    pub name: String,
+    /// Value.
+    pub value: serde_json::Value,
+    /// 'default', 'administrator' or 'site'.
+    pub source: String,
+}
+
 /// Writes a backup of the store while the engine runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BackupCreate {

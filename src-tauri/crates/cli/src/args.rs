@@ -73,6 +73,12 @@ pub(crate) enum Command {
     Engine(EngineCommand),
     /// Look for what would get in the way of a session, and say what to do.
     Doctor,
+    /// Gather what support needs to know: versions, findings, policies, the end of the log. Holds no
+    /// identifiers; read it before you send it.
+    SupportBundle {
+        /// File to write, JSON; must not exist. Standard output when left out.
+        file: Option<PathBuf>,
+    },
     /// Print shell completions.
     Completions {
         /// Shell.

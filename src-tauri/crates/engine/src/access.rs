@@ -86,6 +86,7 @@ const TABLE: &[(&str, Needs)] = &[
     ("key.recovery_code", ADMINISTRATORS),
     ("backup.create", ADMINISTRATORS),
     ("doctor", ALL),
+    ("support.bundle", ALL),
     ("timing.certify", STAFF),
     ("worklist", BEDSIDE),
     ("patient.list", BEDSIDE),
@@ -134,6 +135,7 @@ const TABLE: &[(&str, Needs)] = &[
 /// shows who a patient is.
 const CARE: &[&str] = &[
     "doctor",
+    "support.bundle",
     "device.list",
     "device.probe",
     "protocol.list",

@@ -27,3 +27,7 @@ pub const MAX_LOG_BYTES: u64 = 10 << 20;
 
 /// How often a lock that an engine is just releasing is tried.
 pub const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// Bytes of the log's end that a support bundle holds: some ten thousand lines, small enough to be
+/// sent by mail.
+pub const BUNDLE_LOG_BYTES: u64 = 1 << 20;

@@ -1,32 +1,11 @@
-//! Samples into data records.
+//! Samples into data records, and where records stand in time.
 
-use crate::limits::WRITE_CHUNK_BYTES;
+use crate::ExportError;
 use crate::number::NANOS_PER_TICK;
 use crate::plan::FilePlan;
 use crate::scale::{I16_RANGE, I24_RANGE};
-use crate::source::Source;
-use crate::stage::Staged;
-use crate::survey::{Encoding, Surveyed};
-use crate::tal::Layout;
-use crate::{ExportError, Progress};
+use crate::survey::Encoding;
 use signal::{Samples, UtcNanos};
-use std::ops::ControlFlow;
-
-/// Reports how far the export has come; breaking stops it.
-pub(crate) struct Meter<'a> {
-    pub(crate) done: Progress,
-    pub(crate) report: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
-}
-
-impl Meter<'_> {
-    pub(crate) fn add(&mut self, samples: u64) -> Result<(), ExportError> {
-        self.done.samples += samples;
-        match (self.report)(self.done) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(()) => Err(ExportError::Cancelled),
-        }
-    }
-}
 
 /// Onset of every record, in ticks after the header's start.
 #[derive(Debug)]
@@ -113,92 +92,18 @@ impl Axis {
     }
 }
 
-/// Writes all records of `plan`.
-pub(crate) fn records(
-    source: &dyn Source,
-    plan: &FilePlan,
-    streams: &[Surveyed],
-    (axis, layout): (&Axis, &Layout),
-    bdf: bool,
-    file: &mut Staged,
-    meter: &mut Meter<'_>,
-) -> Result<(), ExportError> {
-    let width = if bdf { 3 } else { 2 };
-    let members: Vec<&Surveyed> = plan.members.iter().map(|m| &streams[m.stream]).collect();
-    let per_record: Vec<usize> = plan
-        .members
-        .iter()
-        .map(|m| usize::try_from(m.per_record).unwrap_or(usize::MAX))
-        .collect();
-    let values: usize = members
-        .iter()
-        .zip(&per_record)
-        .map(|(stream, per)| stream.signals.len() * per)
-        .sum();
-    let record_bytes = values * width + layout.bytes;
-    let chunk = (WRITE_CHUNK_BYTES / record_bytes).max(1);
-    let mut bytes = vec![0; chunk * record_bytes];
-    let mut samples: Vec<Samples> = members
-        .iter()
-        .map(|stream| Samples::with_capacity(stream.sample_type, 0))
-        .collect();
-    let mut record = 0;
-    for segment in &plan.segments {
-        let mut done = 0;
-        while done < segment.records {
-            let count = usize::try_from(segment.records - done)
-                .unwrap_or(usize::MAX)
-                .min(chunk);
-            let mut column = 0;
-            for (position, stream) in members.iter().enumerate() {
-                let per = per_record[position];
-                let first = segment.first[position] + done * per as u64;
-                source
-                    .read(stream.index, first, count * per, &mut samples[position])
-                    .map_err(|source| ExportError::Source {
-                        operation: "read samples",
-                        source,
-                    })?;
-                for channel in 0..stream.signals.len() {
-                    let from = channel * count * per;
-                    let target = Target {
-                        bytes: &mut bytes,
-                        record_bytes,
-                        column,
-                        per,
-                        count,
-                    };
-                    let encoding = stream.encodings[channel];
-                    target.put(&samples[position], from, encoding, width, channel)?;
-                    column += per * width;
-                }
-            }
-            for n in 0..count {
-                let start = n * record_bytes + column;
-                let out = &mut bytes[start..start + layout.bytes];
-                layout.fill(record, axis.onset(record), out);
-                record += 1;
-            }
-            file.write(&bytes[..count * record_bytes])?;
-            done += count as u64;
-            meter.add((count * values) as u64)?;
-        }
-    }
-    Ok(())
-}
-
 /// One channel's place in a chunk of records.
-struct Target<'a> {
-    bytes: &'a mut [u8],
-    record_bytes: usize,
-    column: usize,
-    per: usize,
-    count: usize,
+pub(crate) struct Target<'a> {
+    pub(crate) bytes: &'a mut [u8],
+    pub(crate) record_bytes: usize,
+    pub(crate) column: usize,
+    pub(crate) per: usize,
+    pub(crate) count: usize,
 }
 
 impl Target<'_> {
     /// Puts `per` × `count` values that start at `from` of `samples` into their records.
-    fn put(
+    pub(crate) fn put(
         self,
         samples: &Samples,
         from: usize,

@@ -22,6 +22,7 @@ mod options;
 mod outcome;
 mod plan;
 mod recorded;
+mod records;
 mod run;
 mod scale;
 mod sidecar;

@@ -66,3 +66,7 @@ pub const HASH_THREAD_BYTES: usize = 1 << 18;
 
 /// Chunks of [`WRITE_CHUNK_BYTES`] that may wait to be hashed.
 pub const HASH_QUEUE_CHUNKS: usize = 4;
+
+/// Threads that read and encode an export, at most: a recording beside it keeps its share of a
+/// larger machine.
+pub const THREADS: usize = 4;

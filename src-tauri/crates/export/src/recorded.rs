@@ -2,33 +2,14 @@
 
 use crate::SourceError;
 use crate::source::{Provenance, Run, Source, SourceInfo};
-use recording::{Piece, Pieces, Recording};
+use recording::{Piece, Recording};
 use signal::{Annotation, Gap, SampleType, Samples, StreamIndex, UtcNanos};
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fmt;
 
-/// Reads a recording piece by piece, each decrypted once, in bounded memory.
+/// Reads a recording piece by piece, in bounded memory.
+#[derive(Debug)]
 pub struct RecordingSource<'a> {
     recording: &'a Recording,
     info: SourceInfo,
-    cursors: RefCell<HashMap<StreamIndex, Cursor<'a>>>,
-}
-
-impl fmt::Debug for RecordingSource<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordingSource")
-            .field("info", &self.info)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Where the last read of a stream ended.
-struct Cursor<'a> {
-    pieces: Pieces<'a>,
-    piece: Option<Piece>,
-    at: u64,
-    end: u64,
 }
 
 impl<'a> RecordingSource<'a> {
@@ -47,11 +28,7 @@ impl<'a> RecordingSource<'a> {
             zone: header.zone,
             streams: recording.streams().to_vec(),
         };
-        Self {
-            recording,
-            info,
-            cursors: RefCell::new(HashMap::new()),
-        }
+        Self { recording, info }
     }
 
     /// When the sample after the last of a run would have been taken: on from the last sample, by as
@@ -123,81 +100,35 @@ impl Source for RecordingSource<'_> {
             .ok_or("no such stream in the recording")?;
         let rows = description.channels.len();
         resize(out, description.sample_type, rows * len)?;
-        let mut cursors = self.cursors.borrow_mut();
-        let end = first_index + len as u64;
-        let known = cursors
-            .get(&stream)
-            .is_some_and(|c| c.at == first_index && c.end >= end);
-        if !known {
-            let run_end = self
-                .recording
-                .runs(stream)?
-                .iter()
-                .find(|run| (run.first_index..run.end_index).contains(&first_index))
-                .map_or(end, |run| run.end_index);
-            let pieces = self.recording.pieces(stream, first_index..run_end)?;
-            cursors.insert(
-                stream,
-                Cursor {
-                    pieces,
-                    piece: None,
-                    at: first_index,
-                    end: run_end,
-                },
-            );
-        }
-        let cursor = cursors
-            .get_mut(&stream)
-            .ok_or("the cursor was just placed")?;
-        cursor.fill(rows, len, out)
-    }
-}
-
-impl Cursor<'_> {
-    /// Copies the next `len` samples of each row into `out`.
-    fn fill(&mut self, rows: usize, len: usize, out: &mut Samples) -> Result<(), SourceError> {
         let mut done = 0;
-        while done < len {
-            let usable = self
-                .piece
-                .as_ref()
-                .is_some_and(|p| self.at < p.first_index + p.len as u64);
-            if !usable {
-                self.piece = self.pieces.next().transpose()?;
-            }
-            let piece = self
-                .piece
-                .as_ref()
-                .ok_or("the recording ends before its run does")?;
-            if self.at < piece.first_index || piece.channels != rows {
+        for piece in self
+            .recording
+            .pieces(stream, first_index..first_index + len as u64)?
+        {
+            let piece = piece?;
+            if piece.first_index != first_index + done as u64 || piece.channels != rows {
                 return Err("the recording has a hole within a run".into());
             }
-            let skip = usize::try_from(self.at - piece.first_index)?;
-            let Some(left) = piece.len.checked_sub(skip).filter(|left| *left > 0) else {
-                self.piece = None;
-                continue;
-            };
-            let take = left.min(len - done);
-            copy(piece, skip, take, rows, (done, len), out)?;
-            done += take;
-            self.at += take as u64;
+            copy(&piece, rows, (done, len), out)?;
+            done += piece.len;
+        }
+        if done < len {
+            return Err("the recording ends before its run does".into());
         }
         Ok(())
     }
 }
 
-/// Copies `take` columns from `skip` of `piece` to column `done` of `out`, which has `len`.
+/// Copies `piece` to column `done` of `out`, which has `len`.
 fn copy(
     piece: &Piece,
-    skip: usize,
-    take: usize,
     rows: usize,
     (done, len): (usize, usize),
     out: &mut Samples,
 ) -> Result<(), SourceError> {
     for row in 0..rows {
-        let from = row * piece.len + skip..row * piece.len + skip + take;
-        let to = row * len + done..row * len + done + take;
+        let from = row * piece.len..(row + 1) * piece.len;
+        let to = row * len + done..row * len + done + piece.len;
         match (&piece.samples, &mut *out) {
             (Samples::I16(a), Samples::I16(b)) => b[to].copy_from_slice(&a[from]),
             (Samples::I24(a), Samples::I24(b)) | (Samples::I32(a), Samples::I32(b)) => {

@@ -1,12 +1,13 @@
 //! An export from beginning to end.
 
 use crate::calendar::Local;
-use crate::encode::{self, Axis, Meter};
+use crate::encode::Axis;
 use crate::header::{self, Header, Identification, SignalHeader};
 use crate::label;
 use crate::marks::{self, Kept};
 use crate::outcome::{Export, ExportedFile, FileKind, SignalFile};
 use crate::plan::{self, FilePlan};
+use crate::records::{self, Meter};
 use crate::sidecar::{self, Clock, Context, Listed};
 use crate::source::{Source, SourceInfo};
 use crate::stage::Stage;
@@ -389,7 +390,7 @@ fn write(
 ) -> Result<ExportedFile, ExportError> {
     let mut file = stage.create(&job.name)?;
     file.write(&job.header)?;
-    encode::records(
+    records::write(
         source,
         &job.plan,
         &survey.streams,

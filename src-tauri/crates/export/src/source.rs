@@ -55,8 +55,8 @@ pub struct Run {
     pub end: Option<UtcNanos>,
 }
 
-/// A recording to export.
-pub trait Source {
+/// A recording to export. Several threads read it at once.
+pub trait Source: Sync {
     /// What is constant about it.
     fn info(&self) -> &SourceInfo;
 
@@ -79,7 +79,7 @@ pub trait Source {
     fn annotations(&self) -> Result<Vec<Annotation>, SourceError>;
 
     /// Reads `len` samples per channel from `first_index`, all within one run, into `out` as
-    /// channels × `len`, row-major, replacing what it held. Calls come in ascending order.
+    /// channels × `len`, row-major, replacing what it held.
     ///
     /// # Errors
     /// Whatever keeps the samples from being read; never fewer samples than asked for.

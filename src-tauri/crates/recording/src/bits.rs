@@ -55,8 +55,9 @@ pub(crate) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+    /// Reads from bit `position` on.
+    pub(crate) const fn at(bytes: &'a [u8], position: usize) -> Self {
+        Self { bytes, position }
     }
 
     /// The next bits, left-aligned; at least 57 of them are valid.
@@ -184,7 +185,7 @@ mod tests {
                 writer.push(value & ((1 << bits) - 1), *bits);
             }
             writer.finish();
-            let mut reader = BitReader::new(&out[1..]);
+            let mut reader = BitReader::at(&out[1..], 0);
             for (value, bits) in &items {
                 prop_assert_eq!(reader.take(*bits), value & ((1 << bits) - 1));
             }

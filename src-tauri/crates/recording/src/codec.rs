@@ -5,21 +5,15 @@
 //! frame of reference where that is smaller. Floats: bits XORed with the sample before, split into
 //! byte planes, zstd. Text: lengths and bytes, zstd.
 
-use crate::bits::{BitReader, BitWriter, Cursor, put_signed, put_varint, unzigzag, zigzag};
+use crate::bits::{BitReader, BitWriter, Cursor, put_signed, put_varint};
 use crate::limits::{MAX_FRAME_TEXT, MAX_FRAME_VALUES, ZSTD_LEVEL};
+use crate::rice;
 use signal::{SampleType, Samples};
 use std::fmt;
 use std::ops::Range;
 
 /// Highest predictor order.
 const ORDERS: usize = 4;
-/// A quotient of this many zeros announces a value written out in [`ESCAPE_BITS`].
-const ESCAPE: u32 = 20;
-/// Zigzagged order-3 residuals of 32-bit samples need 36 bits.
-const ESCAPE_BITS: u32 = 36;
-/// Highest Rice parameter: quotient, stop bit and remainder fit one 57-bit push.
-const MAX_RICE: u32 = 31;
-
 const CONSTANT: u8 = 0;
 const PACKED: u8 = 1;
 const RICE: u8 = 2;
@@ -165,36 +159,6 @@ fn best_order(x: &[i64]) -> usize {
     best
 }
 
-/// Bits of a Rice code with parameter `k`.
-fn rice_bits(residuals: &[i64], k: u32) -> u64 {
-    let mut total = residuals.len() as u64 * u64::from(k + 1);
-    for e in residuals {
-        let quotient = zigzag(*e) >> k;
-        total += if quotient < u64::from(ESCAPE) {
-            quotient
-        } else {
-            u64::from(ESCAPE + ESCAPE_BITS) - u64::from(k)
-        };
-    }
-    total
-}
-
-/// The Rice parameter of fewest bits, tried around the one that the mean suggests.
-fn best_rice(residuals: &[i64]) -> (u32, u64) {
-    let sum: u64 = residuals.iter().map(|e| zigzag(*e)).sum();
-    let mean = sum / (residuals.len().max(1) as u64);
-    let guess = (64 - (mean * 11 / 16).leading_zeros()).min(MAX_RICE);
-    let tried = |k: u32| (k, rice_bits(residuals, k));
-    let mut best = tried(guess);
-    for k in [guess.saturating_sub(1), (guess + 1).min(MAX_RICE)] {
-        let found = tried(k);
-        if found.1 < best.1 {
-            best = found;
-        }
-    }
-    best
-}
-
 /// One channel: mode byte (low three bits; Rice keeps its parameter above them), then its content.
 fn encode_row(x: &[i64], residuals: &mut Vec<i64>, out: &mut Vec<u8>) {
     let first = x[0];
@@ -213,13 +177,13 @@ fn encode_row(x: &[i64], residuals: &mut Vec<i64>, out: &mut Vec<u8>) {
     let order = best_order(x);
     residuals.clear();
     residuals.extend((order..x.len()).map(|i| residual(order, x, i)));
-    let (k, bits) = best_rice(residuals);
+    let (k, bits) = rice::best_parameter(residuals);
     if bits < packed_bits {
         out.push((RICE + order as u8) | ((k as u8) << 3));
         for v in &x[..order] {
             put_signed(out, *v);
         }
-        write_rice(residuals, k, out);
+        rice::write(residuals, k, out);
     } else {
         out.push(PACKED);
         put_signed(out, low);
@@ -232,96 +196,133 @@ fn encode_row(x: &[i64], residuals: &mut Vec<i64>, out: &mut Vec<u8>) {
     }
 }
 
-fn write_rice(residuals: &[i64], k: u32, out: &mut Vec<u8>) {
-    let mut writer = BitWriter::new(out);
-    for e in residuals {
-        let value = zigzag(*e);
-        let quotient = value >> k;
-        if quotient < u64::from(ESCAPE) {
-            let stop_and_rest = (1 << k) | (value & ((1 << k) - 1));
-            writer.push(stop_and_rest, quotient as u32 + 1 + k);
-        } else {
-            writer.push(1, ESCAPE + 1);
-            writer.push(value, ESCAPE_BITS);
-        }
-    }
-    writer.finish();
+/// A channel's code, its head read.
+enum RowCode<'a> {
+    Constant(i64),
+    Packed {
+        low: i64,
+        width: u32,
+        bits: &'a [u8],
+    },
+    Rice {
+        order: usize,
+        k: u32,
+        rest: Cursor<'a>,
+    },
 }
 
-/// Decodes one channel of `len` values; `None` when it does not decode.
-fn decode_row(bytes: &[u8], len: usize, row: &mut Vec<i64>) -> Option<()> {
-    row.clear();
+/// Reads the head of the code of one channel of `len` values; `None` when there is no such code.
+fn row_code(bytes: &[u8], len: usize) -> Option<RowCode<'_>> {
     let mut cursor = Cursor(bytes);
     let head = cursor.byte()?;
-    let (mode, parameter) = (head & 7, u32::from(head >> 3));
-    match mode {
+    match head & 7 {
         CONSTANT => {
             let value = cursor.signed()?;
-            row.resize(len, value);
-            cursor.0.is_empty().then_some(())
+            cursor.0.is_empty().then_some(RowCode::Constant(value))
         }
         PACKED => {
             let low = cursor.signed()?;
             let width = u32::from(cursor.byte()?);
-            if width == 0 || width > 33 || cursor.0.len() != (len * width as usize).div_ceil(8) {
-                return None;
-            }
-            let mut reader = BitReader::new(cursor.0);
-            row.extend((0..len).map(|_| low.wrapping_add(reader.take(width) as i64)));
-            Some(())
+            let fits = cursor.0.len() == (len * width as usize).div_ceil(8);
+            let bits = cursor.0;
+            (width != 0 && width <= 33 && fits).then_some(RowCode::Packed { low, width, bits })
         }
-        _ => decode_rice(cursor, usize::from(mode - RICE), parameter, len, row),
+        mode => {
+            let order = usize::from(mode - RICE);
+            // Every residual takes a bit at least: a short code cannot claim a long row.
+            (order < ORDERS && order <= len && cursor.0.len() * 8 >= len - order).then_some(
+                RowCode::Rice {
+                    order,
+                    k: u32::from(head >> 3),
+                    rest: cursor,
+                },
+            )
+        }
     }
 }
 
-fn decode_rice(
-    mut cursor: Cursor<'_>,
-    order: usize,
-    k: u32,
-    len: usize,
-    row: &mut Vec<i64>,
-) -> Option<()> {
-    // Every residual takes a bit at least: a short code cannot claim a long row.
-    if order >= ORDERS || order > len || cursor.0.len() * 8 < len - order {
+/// Decodes up to [`rice::LANES`] channels of `len` values each, one after the other in `rows`.
+fn decode_group(codes: &[RowCode<'_>], len: usize, rows: &mut [i64]) -> Option<()> {
+    let all_rice = codes
+        .iter()
+        .all(|code| matches!(code, RowCode::Rice { .. }));
+    if codes.len() == rice::LANES && all_rice {
+        let mut lanes = codes.iter().zip(rows.chunks_exact_mut(len)).map(lane);
+        let lanes = [
+            lanes.next()??,
+            lanes.next()??,
+            lanes.next()??,
+            lanes.next()??,
+        ];
+        rice::read(lanes)?;
+    } else {
+        for (code, row) in codes.iter().zip(rows.chunks_exact_mut(len)) {
+            match code {
+                RowCode::Constant(value) => row.fill(*value),
+                RowCode::Packed { low, width, bits } => {
+                    let mut reader = BitReader::at(bits, 0);
+                    row.fill_with(|| low.wrapping_add(reader.take(*width) as i64));
+                }
+                RowCode::Rice { .. } => rice::read([lane((code, row))?])?,
+            }
+        }
+    }
+    for (code, row) in codes.iter().zip(rows.chunks_exact_mut(len)) {
+        if let RowCode::Rice { order, .. } = code {
+            add_up(row, *order);
+        }
+    }
+    Some(())
+}
+
+/// Puts the values that a Rice-coded row begins with in their place; the residuals go behind them.
+fn lane<'a>((code, row): (&RowCode<'a>, &'a mut [i64])) -> Option<rice::Lane<'a>> {
+    let RowCode::Rice { order, k, rest } = code else {
         return None;
+    };
+    let (warm_up, out) = row.split_at_mut_checked(*order)?;
+    let mut cursor = *rest;
+    for value in warm_up {
+        *value = cursor.signed()?;
     }
-    for _ in 0..order {
-        row.push(cursor.signed()?);
-    }
-    let mut reader = BitReader::new(cursor.0);
-    // The last three values; those not there yet are not used by the order.
-    let at = |n: usize| row.len().checked_sub(n).map_or(0, |i| row[i]);
+    Some(rice::Lane {
+        code: cursor.0,
+        k: *k,
+        out,
+    })
+}
+
+/// Residuals behind the first `order` values to the values themselves.
+fn add_up(row: &mut [i64], order: usize) {
+    let at = |n: usize| order.checked_sub(n).map_or(0, |i| row[i]);
     let (mut a, mut b, mut c) = (at(1), at(2), at(3));
-    for _ in order..len {
-        let word = reader.peek();
-        let zeros = word.leading_zeros();
-        let value = if zeros < ESCAPE {
-            reader.skip(zeros + 1 + k);
-            let rest = if k == 0 {
-                0
-            } else {
-                (word << (zeros + 1)) >> (64 - k)
-            };
-            (u64::from(zeros) << k) | rest
-        } else if zeros == ESCAPE {
-            reader.skip(ESCAPE + 1);
-            reader.take(ESCAPE_BITS)
-        } else {
-            return None;
-        };
-        let e = unzigzag(value);
-        let x = match order {
-            0 => e,
-            1 => e.wrapping_add(a),
-            2 => e.wrapping_add(a.wrapping_mul(2)).wrapping_sub(b),
-            _ => (e.wrapping_add(a.wrapping_mul(3)))
-                .wrapping_sub(b.wrapping_mul(3))
-                .wrapping_add(c),
-        };
-        (c, b, a) = (b, a, x);
-        row.push(x);
+    let rest = &mut row[order..];
+    match order {
+        0 => {}
+        1 => {
+            for x in rest {
+                a = a.wrapping_add(*x);
+                *x = a;
+            }
+        }
+        2 => {
+            let mut slope = a.wrapping_sub(b);
+            for x in rest {
+                slope = slope.wrapping_add(*x);
+                a = a.wrapping_add(slope);
+                *x = a;
+            }
+        }
+        _ => {
+            for x in rest {
+                let value = (x.wrapping_add(a.wrapping_mul(3)))
+                    .wrapping_sub(b.wrapping_mul(3))
+                    .wrapping_add(c);
+                (c, b, a) = (b, a, value);
+                *x = value;
+            }
+        }
     }
-    reader.at_end().then_some(())
 }
 
 /// XORs each value with the one before and splits the result into byte planes.
@@ -375,13 +376,16 @@ pub(crate) fn decode(
     }
     match into {
         Samples::I16(values) => {
-            decode_rows(bytes, rows, len, wanted, values, |v| i16::try_from(v).ok())
+            let narrow = |v: i64| (v as i16, i64::from(v as i16) == v);
+            decode_rows(bytes, rows, len, wanted, values, narrow)
         }
-        Samples::I24(values) => decode_rows(bytes, rows, len, wanted, values, |v| {
-            (-(1 << 23)..1 << 23).contains(&v).then_some(v as i32)
-        }),
+        Samples::I24(values) => {
+            let narrow = |v: i64| (v as i32, (-(1 << 23)..1 << 23).contains(&v));
+            decode_rows(bytes, rows, len, wanted, values, narrow)
+        }
         Samples::I32(values) => {
-            decode_rows(bytes, rows, len, wanted, values, |v| i32::try_from(v).ok())
+            let narrow = |v: i64| (v as i32, i64::from(v as i32) == v);
+            decode_rows(bytes, rows, len, wanted, values, narrow)
         }
         Samples::F32(values) => decode_floats::<_, 4>(bytes, rows, len, wanted, values, |bits| {
             f32::from_bits(bits as u32)
@@ -393,31 +397,43 @@ pub(crate) fn decode(
     }
 }
 
+/// `narrow` gives a value and whether it is the one it was given.
 fn decode_rows<T>(
     bytes: &[u8],
     rows: usize,
     len: usize,
     wanted: &Range<usize>,
     values: &mut Vec<T>,
-    narrow: impl Fn(i64) -> Option<T>,
+    narrow: impl Fn(i64) -> (T, bool),
 ) -> Option<()> {
     let mut cursor = Cursor(bytes);
-    let mut row = Vec::new();
     if len == 0 {
         return cursor.0.is_empty().then_some(());
     }
+    let mut codes = Vec::new();
     for index in 0..rows {
         let size = cursor.size(bytes.len())?;
         let code = cursor.bytes(size)?;
         if wanted.contains(&index) {
-            decode_row(code, len, &mut row)?;
-            values.reserve(len);
-            for value in &row {
-                values.push(narrow(*value)?);
-            }
+            codes.push(row_code(code, len)?);
         }
     }
-    cursor.0.is_empty().then_some(())
+    if !cursor.0.is_empty() {
+        return None;
+    }
+    values.reserve(codes.len() * len);
+    let mut scratch = vec![0; codes.len().min(rice::LANES) * len];
+    let mut same = true;
+    for group in codes.chunks(rice::LANES) {
+        let decoded = &mut scratch[..group.len() * len];
+        decode_group(group, len, decoded)?;
+        values.extend(decoded.iter().map(|value| {
+            let (narrowed, kept) = narrow(*value);
+            same &= kept;
+            narrowed
+        }));
+    }
+    same.then_some(())
 }
 
 fn decode_floats<T, const BYTES: usize>(

@@ -33,6 +33,7 @@ mod read;
 mod reader;
 mod recorder;
 mod repair;
+mod rice;
 mod seal;
 mod storage;
 mod stream_writer;

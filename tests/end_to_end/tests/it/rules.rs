@@ -157,7 +157,23 @@ fn no_identifier_leaves_the_store() {
     let history = station
         .cli(&["workflow", "show", session["id"].as_str().unwrap()])
         .stdout;
-    for (place, text) in [("events", events), ("ledger", ledger), ("history", history)] {
+    let file = station.path().join("support.json");
+    station.ok(&["support-bundle", file.to_str().unwrap()]);
+    let again = station.cli(&["support-bundle", file.to_str().unwrap()]);
+    assert_eq!(again.code, 2, "a file that is there is kept: {again:?}");
+    let bundle = std::fs::read_to_string(&file).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&bundle).unwrap();
+    for part in ["findings", "policies", "log"] {
+        assert!(!read[part].as_array().unwrap().is_empty(), "no {part}");
+    }
+    let folder = station.path().to_string_lossy().into_owned();
+    assert!(!bundle.contains(&folder), "a folder stands in the bundle");
+    for (place, text) in [
+        ("events", events),
+        ("ledger", ledger),
+        ("history", history),
+        ("support bundle", bundle),
+    ] {
         for canary in canaries {
             assert!(!text.contains(canary), "{canary} stands in the {place}");
         }

@@ -76,4 +76,8 @@ texts! {
     RECOVERY_TEXT = "Shown once, after the first start. Print it and lock it away: without it, a lost station key loses every recording.", "Wird einmal gezeigt, nach dem ersten Start. Drucken Sie ihn aus, und schließen Sie ihn weg: ohne ihn gehen mit einem verlorenen Stationsschlüssel alle Aufzeichnungen verloren.";
     RECOVERY_SHOW = "Show it", "Zeigen";
     RECOVERY_GIVEN = "It was given already.", "Er wurde schon ausgegeben.";
+    SUPPORT = "Support bundle", "Support-Paket";
+    SUPPORT_TEXT = "Versions, findings, policies and the end of the log, as a file for those who help. It holds no identifiers; read it before you send it.", "Versionen, Befunde, Richtlinien und das Ende des Protokolls, als Datei für jene, die helfen. Sie enthält keine Kennungen; lesen Sie sie, bevor Sie sie versenden.";
+    SUPPORT_SAVE = "Save the file", "Datei speichern";
+    SUPPORT_SAVED = "Saved as {name}.", "Gespeichert als {name}.";
 }

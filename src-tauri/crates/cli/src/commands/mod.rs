@@ -31,6 +31,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
         Command::Restore { file } => system::restore(context, &file).await,
         Command::Engine(command) => system::engine(context, command).await,
         Command::Doctor => system::doctor(context).await,
+        Command::SupportBundle { file } => system::support_bundle(context, file.as_deref()).await,
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,16 +1,18 @@
-//! `neurascale engine`, `doctor`, `backup` and `restore`
+//! `neurascale engine`, `doctor`, `support-bundle`, `backup` and `restore`
 
 use crate::Context;
 use crate::args::EngineCommand;
 use crate::commands::absolute;
 use crate::output::{advance, field, table};
 use engine_client::{Client, ClientError, ENDPOINT_FILE, Start, engine_program};
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use ui_types::{
     ApiError, BackupCreate, Doctor, EngineStatus, EngineStatusReply, EngineStop, ErrorCode,
-    FindingLevel, RecoveryCode,
+    FindingLevel, RecoveryCode, SupportBundle,
 };
 
 /// How long a stopping engine is waited for: its drain, and closing its store.
@@ -121,6 +123,35 @@ pub(super) async fn doctor(context: &Context) -> Result<ExitCode, ClientError> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+pub(super) async fn support_bundle(
+    context: &Context,
+    file: Option<&Path>,
+) -> Result<ExitCode, ClientError> {
+    let reply = context.client().await?.call(&SupportBundle {}).await?;
+    let json = serde_json::to_string_pretty(&reply).map_err(|error| {
+        ClientError::Api(ApiError::new(ErrorCode::Internal, error.to_string(), ""))
+    })?;
+    let Some(file) = file else {
+        context.output.result(&reply, |_, out| *out = json + "\n");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let written = File::create_new(file).and_then(|mut made| made.write_all(json.as_bytes()));
+    if let Err(error) = written {
+        return Err(ClientError::Api(ApiError::new(
+            ErrorCode::Invalid,
+            format!("{} cannot be written: {error}", file.display()),
+            "Choose a file that does not exist, in a folder that you may write to.",
+        )));
+    }
+    let path = absolute(file);
+    let result = serde_json::json!({ "path": path, "lines": reply.log.len() });
+    context.output.result(&result, |_, out| {
+        field(out, "support bundle", &path);
+        field(out, "lines of the log", reply.log.len());
+    });
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) async fn backup(context: &Context, file: &Path) -> Result<ExitCode, ClientError> {

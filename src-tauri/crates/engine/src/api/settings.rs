@@ -31,7 +31,7 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
         })
 }
 
-fn view(policy: PolicyRecord) -> PolicyView {
+pub(super) fn view(policy: PolicyRecord) -> PolicyView {
     PolicyView {
         name: policy.name.to_owned(),
         description: policy.description.to_owned(),

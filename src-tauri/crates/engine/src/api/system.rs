@@ -1,13 +1,16 @@
 //! The engine itself.
 
 use super::wire;
+use crate::limits::BUNDLE_LOG_BYTES;
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use std::path::Path;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use ui_types::{
     ApiError, BackupCreate, BackupCreateReply, Doctor, DoctorReply, EngineStatus,
     EngineStatusReply, EngineStop, ErrorCode, Finding, FindingLevel, Nothing, PROTOCOL_VERSION,
-    RecoveryCode, RecoveryCodeReply,
+    PolicyInForce, RecoveryCode, RecoveryCodeReply, SupportBundle, SupportBundleReply,
 };
 use workstation::Level;
 
@@ -32,21 +35,11 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
             })
         })
         .serve(|shared: Shared, _: Doctor, _| async move {
-            let findings = shared.workstation.doctor().await;
-            let findings = findings.into_iter().map(|finding| Finding {
-                check: finding.check.to_owned(),
-                level: match finding.level {
-                    Level::Good => FindingLevel::Good,
-                    Level::Warning => FindingLevel::Warning,
-                    Level::Problem => FindingLevel::Problem,
-                },
-                found: finding.found,
-                remedy: finding.remedy,
-            });
             Ok(DoctorReply {
-                findings: findings.collect(),
+                findings: findings(&shared).await,
             })
         })
+        .serve(|shared: Shared, _: SupportBundle, _| async move { Ok(bundle(&shared).await) })
         .serve(|shared: Shared, call: BackupCreate, _| async move {
             let made = shared.workstation.backup(Path::new(&call.path)).await;
             let (bytes, sha256) = made.map_err(wire)?;
@@ -56,6 +49,83 @@ pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
                 sha256,
             })
         })
+}
+
+async fn findings(shared: &Shared) -> Vec<Finding> {
+    let findings = shared.workstation.doctor().await;
+    let wire = findings.into_iter().map(|finding| Finding {
+        check: finding.check.to_owned(),
+        level: match finding.level {
+            Level::Good => FindingLevel::Good,
+            Level::Warning => FindingLevel::Warning,
+            Level::Problem => FindingLevel::Problem,
+        },
+        found: finding.found,
+        remedy: finding.remedy,
+    });
+    wire.collect()
+}
+
+/// Folder names can hold a person's: they give way to words wherever they stand.
+async fn bundle(shared: &Shared) -> SupportBundleReply {
+    let status = status(shared);
+    let nameless = Nameless::new(&shared.life.data_dir);
+    let policies = shared.workstation.policies().await.unwrap_or_default();
+    let mut findings = findings(shared).await;
+    for finding in &mut findings {
+        finding.found = nameless.of(&finding.found);
+        finding.remedy = nameless.of(&finding.remedy);
+    }
+    let log = crate::log_file::tail(&shared.life.data_dir.join("logs"), BUNDLE_LOG_BYTES);
+    SupportBundleReply {
+        made: OffsetDateTime::now_utc()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
+        version: status.version,
+        protocol: status.protocol,
+        system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        store_open: status.store_open,
+        running_sessions: u32::try_from(status.running_sessions.len()).unwrap_or(u32::MAX),
+        uptime_s: status.uptime_s,
+        resident_bytes: status.resident_bytes,
+        findings,
+        policies: policies
+            .into_iter()
+            .map(super::settings::view)
+            .map(|policy| PolicyInForce {
+                name: policy.name,
+                value: policy.value,
+                source: policy.source,
+            })
+            .collect(),
+        log: log.lines().map(|line| nameless.of(line)).collect(),
+    }
+}
+
+/// Replaces the folders of this machine's people.
+struct Nameless {
+    folders: Vec<(String, &'static str)>,
+}
+
+impl Nameless {
+    fn new(data_dir: &Path) -> Self {
+        let home = std::env::home_dir().filter(|home| home.components().count() > 1);
+        let folders = [
+            (Some(data_dir.to_owned()), "<data folder>"),
+            (home, "<home folder>"),
+        ];
+        Self {
+            folders: (folders.into_iter())
+                .filter_map(|(folder, word)| Some((folder?.to_string_lossy().into_owned(), word)))
+                .collect(),
+        }
+    }
+
+    fn of(&self, text: &str) -> String {
+        (self.folders.iter()).fold(text.to_owned(), |text, (folder, word)| {
+            text.replace(folder, word)
+        })
+    }
 }
 
 fn status(shared: &Shared) -> EngineStatusReply {

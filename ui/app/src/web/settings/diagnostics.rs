@@ -10,8 +10,8 @@ use crate::words::{Text, fill, settings as words, t};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use ui_types::{
-    ApiError, Doctor, EngineStatus, Finding, FindingLevel, Progress, RecoveryCode, TimingCertify,
-    TimingCertifyReply,
+    ApiError, Doctor, EngineStatus, Finding, FindingLevel, Progress, RecoveryCode, SupportBundle,
+    TimingCertify, TimingCertifyReply,
 };
 
 fn level(level: FindingLevel) -> (&'static str, &'static str, Text) {
@@ -183,6 +183,33 @@ pub(super) fn about(app: App) -> impl IntoView {
             Ok(None) => view! { <p role="status">{t(words::RECOVERY_GIVEN)}</p> }.into_any(),
             Err(error) => error_note(&error).into_any(),
         })}
+        {support(app)}
         <p class="hint">{t(crate::words::common::NO_ALARM)}</p>
+    }
+}
+
+/// What support needs to know, as a file that a person can read before it leaves the house.
+fn support(app: App) -> impl IntoView {
+    let saved = RwSignal::new(None::<Result<String, ApiError>>);
+    let save = move |_| {
+        saved.set(None);
+        spawn_local(async move {
+            let reply = app.call(&SupportBundle::default()).await.map(|bundle| {
+                let name = format!("neurascale-support-{}.json", bundle.made.replace(':', ""));
+                let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
+                bridge::download(&name, &text);
+                name
+            });
+            saved.try_set(Some(reply));
+        });
+    };
+    view! {
+        <h3>{t(words::SUPPORT)}</h3>
+        <p>{t(words::SUPPORT_TEXT)}</p>
+        <button type="button" data-testid=id::SUPPORT on:click=save>{t(words::SUPPORT_SAVE)}</button>
+        {move || saved.get().map(|saved| match saved {
+            Ok(name) => view! { <p role="status">{fill(words::SUPPORT_SAVED, &[("name", &name)])}</p> }.into_any(),
+            Err(error) => error_note(&error).into_any(),
+        })}
     }
 }
