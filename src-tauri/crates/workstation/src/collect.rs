@@ -473,7 +473,20 @@ pub(crate) fn segment_closed(
 
 /// Segments that were closed, and whose engine died before it could say so: the record knows them.
 /// Those that were said are left out by the log.
-pub(crate) async fn note_closed_segments(room: &Room, session: &SessionRecord) -> Result<()> {
+async fn note_closed_segments(room: &Room, session: &SessionRecord) -> Result<()> {
+    for (stream, segment) in closed_segments(room, session).await? {
+        let payload = segment_closed(session, &stream, &segment);
+        let key = segment_key(session, &segment);
+        room.tell_once(session.id, &key, &payload);
+    }
+    Ok(())
+}
+
+/// Every closed segment of a recording, with its stream's name.
+pub(crate) async fn closed_segments(
+    room: &Room,
+    session: &SessionRecord,
+) -> Result<Vec<(String, ClosedSegment)>> {
     let (reading, of) = (room.clone(), session.clone());
     let known = move || -> Result<Vec<(String, ClosedSegment)>> {
         let record = crate::documents::open(&reading, &of)?;
@@ -504,15 +517,9 @@ pub(crate) async fn note_closed_segments(room: &Room, session: &SessionRecord) -
         }
         Ok(closed)
     };
-    let segments = tokio::task::spawn_blocking(known)
+    tokio::task::spawn_blocking(known)
         .await
-        .map_err(|error| Error::internal("look for segments", &error))??;
-    for (stream, segment) in segments {
-        let payload = segment_closed(session, &stream, &segment);
-        let key = segment_key(session, &segment);
-        room.tell_once(session.id, &key, &payload);
-    }
-    Ok(())
+        .map_err(|error| Error::internal("look for segments", &error))?
 }
 
 /// Stops the device, lets the queues drain, and notes the last segments.

@@ -9,25 +9,44 @@ use crate::words::{common, fill, sign_in as words, t};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use ui_types::{
-    ApiError, AuthBreakGlass, AuthFirstAdministrator, AuthSignIn, AuthStatusReply, Call, Password,
-    SignedInReply,
+    ApiError, AuthBreakGlass, AuthFirstAdministrator, AuthSignIn, Call, Password, SignedInReply,
 };
+
+/// Which form stands there. It is built anew only when this changes: asking again how things stand
+/// must not empty what someone has begun to fill in.
+#[derive(Debug, Clone, PartialEq)]
+enum Form {
+    Waiting,
+    Failed(ApiError),
+    First { min_password_chars: u32 },
+    BreakGlass,
+    SignIn,
+}
 
 /// What stands where nobody is signed in, or the window is locked.
 pub(crate) fn page() -> impl IntoView {
     let app = app();
     let breaking = RwSignal::new(false);
+    let form = Memo::new(move |_| match app.auth.get() {
+        None => Form::Waiting,
+        Some(Err(error)) => Form::Failed(error),
+        Some(Ok(status)) if !status.has_administrator => Form::First {
+            min_password_chars: status.min_password_chars,
+        },
+        Some(Ok(_)) if breaking.get() => Form::BreakGlass,
+        Some(Ok(_)) => Form::SignIn,
+    });
     let body = move || {
-        match app.auth.get() {
-        None => view! { <p class="loading" role="status">{t(words::LOADING)}</p> }.into_any(),
-        Some(Err(error)) => view! {
+        match form.get() {
+        Form::Waiting => view! { <p class="loading" role="status">{t(words::LOADING)}</p> }.into_any(),
+        Form::Failed(error) => view! {
             {error_note(&error)}
             <button type="button" class="primary" on:click=move |_| spawn_local(app.refresh_auth())>{t(common::RETRY)}</button>
         }
         .into_any(),
-        Some(Ok(status)) if !status.has_administrator => first(status).into_any(),
-        Some(Ok(_)) if breaking.get() => break_glass(breaking).into_any(),
-        Some(Ok(_)) => view! {
+        Form::First { min_password_chars } => first(min_password_chars).into_any(),
+        Form::BreakGlass => break_glass(breaking).into_any(),
+        Form::SignIn => view! {
             {unlock_form()}
             <hr/>
             <button type="button" class="warning" data-testid=id::BREAK_GLASS on:click=move |_| breaking.set(true)>
@@ -138,7 +157,7 @@ pub(crate) fn unlock_form() -> impl IntoView {
     }
 }
 
-fn first(status: AuthStatusReply) -> impl IntoView {
+fn first(least: u32) -> impl IntoView {
     let app = app();
     let [login, name, password, again] = [(); 4].map(|()| RwSignal::new(String::new()));
     let (tried, busy, error) = (
@@ -146,7 +165,6 @@ fn first(status: AuthStatusReply) -> impl IntoView {
         RwSignal::new(false),
         RwSignal::new(None),
     );
-    let least = status.min_password_chars;
     let login_fault = move || check::login(&login.get());
     let name_fault = move || check::given(&name.get());
     let password_fault = move || check::new_password(&password.get(), &again.get(), least).0;

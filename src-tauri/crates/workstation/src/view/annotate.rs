@@ -10,6 +10,7 @@ use crate::records::SessionRecord;
 use crate::view::messages::MarkView;
 use acquisition::Mark;
 use clinic::SessionId;
+use events::SystemEvent;
 use events::payloads::RecordingAnnotated;
 use recording::{ClosedSegment, OsEntropy, OsStorage, Unlock};
 use signal::{Annotation, AnnotationId, AnnotationOrigin, UtcNanos};
@@ -245,11 +246,8 @@ impl Workstation {
         said: &RecordingAnnotated,
         pending: &[SessionId],
     ) -> Result<()> {
-        let notary = self.room.notary()?;
-        let closed = crate::collect::segment_closed(session, "events", segment);
-        let mut closed = notary.event(session.id.0, &closed)?;
-        closed.event_id = id_of(session.id.0, &crate::collect::segment_key(session, segment));
-        let events = [closed, notary.event(session.id.0, said)?];
+        let closed = self.segment_event(session, "events", segment)?;
+        let events = [closed, self.room.notary()?.event(session.id.0, said)?];
         let records = self.room.records()?;
         records.commit_with_setting(events, PENDING, &pending).await
     }
@@ -298,13 +296,31 @@ impl Workstation {
         let Some(pending) = records.kept_setting::<Vec<SessionId>>(PENDING).await? else {
             return Ok(());
         };
+        // Entered and forgotten in one unit: what is forgotten earlier would be missing for ever if
+        // the engine died again.
+        let mut events = Vec::new();
         for id in pending {
             let session = records.session(id).await?;
-            crate::collect::note_closed_segments(&self.room, &session).await?;
+            for (stream, segment) in crate::collect::closed_segments(&self.room, &session).await? {
+                events.push(self.segment_event(&session, &stream, &segment)?);
+            }
         }
         records
-            .keep_setting(PENDING, &Vec::<SessionId>::new())
+            .commit_with_setting(events, PENDING, &Vec::<SessionId>::new())
             .await
+    }
+
+    /// The event of a closed segment; its id follows from the segment, so that the log takes it once.
+    fn segment_event(
+        &self,
+        session: &SessionRecord,
+        stream: &str,
+        segment: &ClosedSegment,
+    ) -> Result<SystemEvent> {
+        let closed = crate::collect::segment_closed(session, stream, segment);
+        let mut event = self.room.notary()?.event(session.id.0, &closed)?;
+        event.event_id = id_of(session.id.0, &crate::collect::segment_key(session, segment));
+        Ok(event)
     }
 }
 
