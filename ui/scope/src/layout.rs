@@ -102,8 +102,20 @@ pub(crate) fn places(rows: &[Row], settings: &ScopeSettings, frame: &Frame) -> V
         .collect()
 }
 
+/// Kinds that are read at no fixed sensitivity, whatever unit their sensor puts out.
+const FITTED_KINDS: [&str; 7] = [
+    "respiration",
+    "ppg",
+    "vital_sign",
+    "accelerometer",
+    "gyroscope",
+    "temperature",
+    "trigger",
+];
+
 fn scale(row: &RowView, settings: &ScopeSettings) -> Scale {
-    match microvolts(&row.unit) {
+    let fitted = FITTED_KINDS.contains(&row.kind.as_str());
+    match microvolts(&row.unit).filter(|_| !fitted) {
         Some(uv) => Scale::Potential {
             uv,
             sensitivity: sensitivity(row, settings),
@@ -112,7 +124,17 @@ fn scale(row: &RowView, settings: &ScopeSettings) -> Scale {
     }
 }
 
-/// Sensitivity of a row of potentials, µV/mm.
+/// Whether a row is drawn negative up. EEG is (IFCN glossary, Kane et al. 2017: input 1 negative to input 2
+/// points up), and with it EOG and EMG, which are read on the same page and by the same rule (AANEM glossary:
+/// negative up). ECG is never: a deflection toward the positive electrode points up (AHA/ACC/HRS,
+/// Kligfield et al. 2007). Nor is anything that is no potential: more stands higher.
+pub(crate) fn negative_up(row: &RowView, settings: &ScopeSettings) -> bool {
+    let potential = matches!(scale(row, settings), Scale::Potential { .. });
+    settings.negative_up && potential && !is_ecg(row)
+}
+
+/// Sensitivity of a row of potentials, µV/mm: EOG and EMG have the page's, as on paper, until someone
+/// chooses one for them.
 pub(crate) fn sensitivity(row: &RowView, settings: &ScopeSettings) -> f64 {
     let own = settings.sensitivity_by_kind.get(&row.kind).copied();
     own.unwrap_or(if is_ecg(row) {
@@ -181,6 +203,30 @@ mod tests {
         assert!((steps[1] / steps[0] - 1.0 - CHAIN_SPACE).abs() < 1e-9);
         assert!(places[0].base_pt > f64::from(FLAGS_PT));
         assert!(places[2].base_pt < f64::from(frame.traces.bottom()));
+    }
+
+    #[test]
+    fn each_kind_has_its_own_way_up() {
+        let way = |kind: &str, unit: &str, negative_up: bool| {
+            let settings = ScopeSettings {
+                negative_up,
+                ..ScopeSettings::default()
+            };
+            let mut row = row("x", "", unit);
+            row.view.kind = kind.to_owned();
+            super::negative_up(&row.view, &settings)
+        };
+        for kind in ["eeg", "eog", "emg", "other"] {
+            assert!(way(kind, "uV", true) && !way(kind, "uV", false), "{kind}");
+        }
+        for (kind, unit) in [
+            ("ecg", "mV"),
+            ("respiration", "uV"),
+            ("ppg", ""),
+            ("accelerometer", "g"),
+        ] {
+            assert!(!way(kind, unit, true) && !way(kind, unit, false), "{kind}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, Ui, pos2, vec2};
 use ui_types::{AnnotationMark, GapMark};
 
-use crate::layout::Frame;
+use crate::layout::{Frame, Scale, negative_up};
 use crate::limits::{
     BAR_HEIGHT_PT, BAR_S, BAR_UV, BAR_WIDTH_PT, FLAG_CHARS, FLAG_LANE_PT, FLAG_LANES, FLAGS_PT,
     HIT_PT,
@@ -324,7 +324,19 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
         return;
     };
     let settings = &scope.settings;
-    let pt_per_uv = settings.px_per_mm / settings.sensitivity_uv_mm;
+    // It speaks of the first row of potentials; ECG stands at the bottom and says its own.
+    let potentials = scope.view().into_iter().flat_map(|view| &view.rows);
+    let first = potentials
+        .zip(&scope.sheet.places)
+        .find_map(|(row, place)| match place.scale {
+            Scale::Potential { sensitivity, .. } => {
+                Some((sensitivity, negative_up(&row.view, settings)))
+            }
+            Scale::Fitted => None,
+        });
+    let (sensitivity, negative_up) =
+        first.unwrap_or((settings.sensitivity_uv_mm, settings.negative_up));
+    let pt_per_uv = settings.px_per_mm / sensitivity;
     let pt_per_s = SECOND_NS / window.px_ns() / f64::from(frame.ppp);
     let fits = |per: f64, within: RangeInclusive<f64>| {
         move |value: &&f64| within.contains(&(**value * per))
@@ -339,7 +351,7 @@ fn scale_bar(scope: &Scope, painter: &Painter, frame: &Frame, colours: Colours) 
         return;
     };
     let (height, width) = ((uv * pt_per_uv) as f32, (s * pt_per_s) as f32);
-    let polarity = if settings.negative_up {
+    let polarity = if negative_up {
         words::word(settings, "negative_up")
     } else {
         words::word(settings, "positive_up")

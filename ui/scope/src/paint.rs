@@ -5,7 +5,7 @@ use egui_plot::{
     AxisHints, GridMark, Plot, PlotBounds, PlotGeometry, PlotItem, PlotItemBase, PlotTransform,
 };
 
-use crate::layout::{Frame, microvolts, sensitivity};
+use crate::layout::{Frame, Scale, negative_up};
 use crate::limits::{GUTTER_PT, LABEL_CHARS};
 use crate::scope::Scope;
 use crate::theme::{Colours, plain, strong};
@@ -348,8 +348,8 @@ fn second_line(
     if height_pt < 28.0 || row.view.blank.is_some() {
         return None;
     }
-    if microvolts(&row.view.unit).is_none() {
-        let at = view.rows.iter().position(|other| other == row)?;
+    let at = view.rows.iter().position(|other| other == row)?;
+    let Scale::Potential { sensitivity, .. } = scope.sheet.places.get(at)?.scale else {
         let [low, high] = scope.sheet.range(at)?;
         return Some(format!(
             "{} … {} {}",
@@ -357,10 +357,15 @@ fn second_line(
             words::number(high.into()),
             words::unit(&row.view.unit)
         ));
-    }
-    let own = sensitivity(&row.view, &scope.settings);
-    (is_ecg(&row.view) || own != scope.settings.sensitivity_uv_mm)
-        .then(|| format!("{} µV/mm", words::setting(own)))
+    };
+    // Where the page's polarity is another, an arrow says what is up.
+    let way = if negative_up(&row.view, &scope.settings) == scope.settings.negative_up {
+        ""
+    } else {
+        " ↑+"
+    };
+    (is_ecg(&row.view) || sensitivity != scope.settings.sensitivity_uv_mm)
+        .then(|| format!("{} µV/mm{way}", words::setting(sensitivity)))
 }
 
 /// A word in a box, so that it can be read on traces; returns the box.

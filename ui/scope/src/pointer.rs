@@ -161,7 +161,8 @@ impl Scope {
             .map(|(id, _)| *id)
     }
 
-    fn clear_marquee(&mut self) {
+    pub(crate) fn clear_marquee(&mut self) {
+        self.pointer.dragging = false;
         if self.pointer.marquee.take().is_some() {
             self.tell(ScopeEvent::MeasureCleared);
         }

@@ -7,7 +7,7 @@ use egui::{Rect, Ui};
 use ui_types::{Measurement, ScopeEvent, ScopeMode, ScopeRow, ScopeSettings, ScopeState};
 
 use crate::feeds::{self, Feeds};
-use crate::layout::Frame;
+use crate::layout::{Frame, Scale, negative_up};
 use crate::limits::{
     KEPT_PAGES, LIVE_FRAME_S, MAX_EVENTS, PAGE_S, PX_PER_MM, SENSITIVITY_UV_MM, SILENT_AFTER_S,
     WHEEL_NOTCH_PT, WHEEL_PAGE_PART, ZONE_MIN, ZOOM_PAGE_S,
@@ -263,6 +263,7 @@ impl Scope {
             Source::Page { .. } => self.page.as_mut(),
             Source::Live { .. } => self.frozen.as_mut().or(self.feeds.shown_mut()),
         };
+        let before = self.sheet.window;
         match view {
             Some(view) => {
                 self.sheet
@@ -272,6 +273,12 @@ impl Scope {
                 self.sheet = Sheet::default();
                 self.sheet.frame = Some(frame);
             }
+        }
+        // Another page or time base: what was framed is not there any more.
+        if let (Some(before), Some(now)) = (before, self.sheet.window)
+            && !before.is_same_strip(&now)
+        {
+            self.clear_marquee();
         }
         self.point(ui, &frame);
         crate::paint::canvas(self, ui, &frame, canvas, now_s);
@@ -362,8 +369,9 @@ impl Scope {
             ..ScopeState::default()
         };
         if let Some(frame) = self.sheet.frame {
-            state.mm_per_s =
-                f64::from(frame.traces.width()) / self.settings.px_per_mm / state.page_s;
+            state.left_px = frame.traces.left().into();
+            state.width_px = frame.traces.width().into();
+            state.mm_per_s = state.width_px / self.settings.px_per_mm / state.page_s;
         }
         let Some(view) = self.view() else {
             return state;
@@ -400,6 +408,11 @@ impl Scope {
                 },
                 mark: self.mark(row).unwrap_or_default().to_owned(),
                 y_px: self.sheet.places.get(at).map_or(0.0, |place| place.base_pt),
+                negative_up: negative_up(&row.view, &self.settings),
+                sensitivity_uv_mm: match self.sheet.places.get(at).map(|place| place.scale) {
+                    Some(Scale::Potential { sensitivity, .. }) => Some(sensitivity),
+                    Some(Scale::Fitted) | None => None,
+                },
             })
             .collect();
         state

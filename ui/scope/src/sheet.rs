@@ -4,7 +4,7 @@
 use egui::{Color32, ColorImage, Context, TextureHandle, TextureOptions};
 use ui_types::{ScopeMode, ScopeSettings};
 
-use crate::layout::{Frame, Place, Scale, places, pt_per_unit};
+use crate::layout::{Frame, Place, Scale, negative_up, places, pt_per_unit};
 use crate::limits::{FIT_SHRINK, SWEEP_BLANK_PART, SWEEP_BLANK_PT, TRACE_PT};
 use crate::raster::{Extent, Pen, Places, Strip, trace};
 use crate::theme::Colours;
@@ -159,7 +159,7 @@ impl Sheet {
             .map(|((row, place), range)| {
                 let per_unit = pt_per_unit(place, settings, *range) * f64::from(frame.ppp);
                 let potential = matches!(place.scale, Scale::Potential { .. });
-                let downward = if potential && settings.negative_up {
+                let downward = if negative_up(&row.view, settings) {
                     per_unit
                 } else {
                     -per_unit

@@ -72,6 +72,12 @@ impl Window {
         }
     }
 
+    /// Whether a pixel column is the same moment on both, however far either has been written.
+    pub(crate) fn is_same_strip(&self, other: &Self) -> bool {
+        let strip = |window: &Self| (window.mode, window.width, window.px_ns, window.origin_ns);
+        strip(self) == strip(other)
+    }
+
     pub(crate) fn head(&self) -> i64 {
         self.head
     }

@@ -36,8 +36,8 @@ pub struct ScopeSettings {
     pub mode: ScopeMode,
     /// Sensitivity of potentials, µV/mm; other units fit their rows.
     pub sensitivity_uv_mm: f64,
-    /// Sensitivity of potentials of a kind of channel ('ecg'), µV/mm, where it is not that of all: ECG has
-    /// 100 µV/mm (10 mm/mV) by itself.
+    /// Sensitivity of potentials of a kind of channel ('ecg'), µV/mm, where it is not that of all and not
+    /// the one that the kind is usually read at (ECG at 100 µV/mm, which is 10 mm/mV).
     pub sensitivity_by_kind: BTreeMap<String, f64>,
     /// Time base, s/page; a page is the width of the traces.
     pub page_s: f64,
@@ -45,7 +45,8 @@ pub struct ScopeSettings {
     pub px_per_mm: f64,
     /// Whether someone held a ruler to it; otherwise the canvas says 'uncalibrated screen'.
     pub calibrated: bool,
-    /// Negative is drawn upward; the scale bar says which.
+    /// Negative is drawn upward in EEG, EOG and EMG; the scale bar says which. Everything else is drawn
+    /// positive up, whatever is set here.
     pub negative_up: bool,
     /// Surface colours.
     pub theme: Theme,
@@ -154,6 +155,12 @@ pub struct ScopeState {
     pub page_s: f64,
     /// mm/s as they are on this screen.
     pub mm_per_s: f64,
+    /// Distance of the traces' left edge from the canvas's, CSS pixels.
+    #[serde(default)]
+    pub left_px: f64,
+    /// Width of the traces, CSS pixels.
+    #[serde(default)]
+    pub width_px: f64,
     /// Rows with the value under the cursor or the newest one, in their order.
     pub rows: Vec<ScopeRow>,
     /// Time under the cursor, ns since 1970 UTC.
@@ -184,4 +191,10 @@ pub struct ScopeRow {
     pub mark: String,
     /// Distance of the row's zero line from the canvas's top, CSS pixels.
     pub y_px: f64,
+    /// Whether what is negative is drawn upward.
+    #[serde(default)]
+    pub negative_up: bool,
+    /// Sensitivity, µV/mm; `None` where the row fills its height.
+    #[serde(default)]
+    pub sensitivity_uv_mm: Option<f64>,
 }

@@ -7,12 +7,12 @@ use super::view_bar::{self, View};
 use crate::format;
 use crate::limits::{COLUMNS, TICK_MS};
 use crate::test_ids as id;
-use crate::words::{Text, common, fill, session as words, t};
+use crate::words::{Text, common, fill, review, session as words, t};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use std::collections::BTreeMap;
 use ui_types::{
-    AnnotationMark, ApiError, FeedRequest, GapMark, Measurement, PageRequest, ScopeEvent,
+    AnnotationMark, ApiError, FeedRequest, GapMark, Measurement, PageRequest, ScopeEvent, ScopeRow,
     ScopeState, ViewDescription,
 };
 
@@ -124,6 +124,11 @@ impl Traces {
             };
             self.open(request);
         });
+    }
+
+    /// Asks for the live feed anew: what its rows are called has changed.
+    pub(crate) fn anew(self) {
+        self.reopened.update(|count| *count += 1);
     }
 
     fn open(self, request: FeedRequest) {
@@ -321,6 +326,19 @@ pub(crate) fn traces_view(
     }
 }
 
+/// How a row is drawn: 'negative up, 7 µV/mm'.
+fn drawn(row: &ScopeRow) -> String {
+    let up = t(if row.negative_up {
+        review::NEGATIVE_UP
+    } else {
+        review::POSITIVE_UP
+    });
+    match row.sensitivity_uv_mm {
+        Some(sensitivity) => format!("{up}, {} µV/mm", format::number(sensitivity, 3)),
+        None => up.to_owned(),
+    }
+}
+
 fn twin(traces: Traces) -> impl IntoView {
     let state = traces.state;
     let part = move |of: fn(&ScopeState) -> String| move || state.with(of);
@@ -349,19 +367,24 @@ fn twin(traces: Traces) -> impl IntoView {
             data-from-ns=part(|state| state.from_utc_ns.to_string())
             data-montage=part(|state| state.montage.clone())
             data-mm-per-s=part(|state| format::number(state.mm_per_s, 2))
+            data-left=part(|state| state.left_px.to_string())
+            data-width=part(|state| state.width_px.to_string())
             data-malformed=part(|state| state.malformed.to_string())
         >
             <table>
                 <caption>{caption}</caption>
                 <thead>
-                    <tr><th scope="col">{t(words::CHANNEL)}</th><th scope="col">{t(words::VALUE)}</th><th scope="col">{t(words::MARK_COLUMN)}</th></tr>
+                    <tr>
+                        <th scope="col">{t(words::CHANNEL)}</th><th scope="col">{t(words::VALUE)}</th>
+                        <th scope="col">{t(words::DRAWN)}</th><th scope="col">{t(words::MARK_COLUMN)}</th>
+                    </tr>
                 </thead>
                 <tbody>
                     {move || state.with(|state| state.rows.iter().map(|row| {
                         let mark = crate::words::codes::word(&row.mark, &row.mark).to_owned();
                         view! {
-                            <tr data-row=row.label.clone() data-y=format::number(row.y_px, 1)>
-                                <th scope="row">{row.label.clone()}</th><td>{row.value.clone()}</td><td>{mark}</td>
+                            <tr data-row=row.label.clone() data-y=format::number(row.y_px, 1) data-up=if row.negative_up { "negative" } else { "positive" }>
+                                <th scope="row">{row.label.clone()}</th><td>{row.value.clone()}</td><td>{drawn(row)}</td><td>{mark}</td>
                             </tr>
                         }
                     }).collect_view())}

@@ -22,6 +22,7 @@ texts! {
     POLARITY = "Polarity", "Polarität";
     NEGATIVE_UP = "negative up", "negativ oben";
     NEGATIVE_DOWN = "negative down", "negativ unten";
+    POSITIVE_UP = "positive up", "positiv oben";
     UNCALIBRATED = "screen not calibrated", "Bildschirm nicht kalibriert";
     RESET_VIEW = "Defaults", "Standard";
     KEY_LARGER = "Larger traces (fewer µV/mm)", "Größere Kurven (weniger µV/mm)";

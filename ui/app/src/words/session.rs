@@ -144,6 +144,7 @@ texts! {
     TWIN = "Traces in words", "Kurven in Worten";
     CHANNEL = "Channel", "Kanal";
     VALUE = "Value", "Wert";
+    DRAWN = "Drawn", "Darstellung";
     MARK_COLUMN = "Mark", "Kennzeichen";
     ALL_TOOLS = "Tools", "Werkzeuge";
     NOT_RECORDING = "not recording", "keine Aufzeichnung";

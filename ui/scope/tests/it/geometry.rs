@@ -144,6 +144,59 @@ fn a_negative_spike_of_fp1_points_up_in_fp1_f7() {
 }
 
 #[test]
+fn an_r_wave_points_up_whichever_way_eeg_is_drawn() {
+    // An R wave is positive; so is the deflection of the EEG beside it.
+    let wave = |_: usize, at: f64| if (at - 5.0).abs() < 0.035 { 60.0 } else { 0.0 };
+    for negative_up in [true, false] {
+        let mut stage = Stage::new(
+            1.0,
+            ScopeSettings {
+                negative_up,
+                ..review(3.78)
+            },
+        );
+        stage.frame();
+        let traces = stage.scope().traces().expect("painted");
+        let columns = traces.width().round() as u64;
+        let rows = vec![row("Fp1-F7", "left", "left"), row("ECG", "ecg", "ecg")];
+        let message = bytes(&[
+            Message::Description(description(rows)),
+            envelope(2, 10e9 / columns as f64, 0..columns, true, &wave),
+            Message::End,
+        ]);
+        stage.scope().show_page(&message);
+        stage.frame();
+        let state = stage.scope().state();
+        let tip = |stage: &mut Stage, at: usize, label: &str| {
+            let base = state.rows[at].y_px as f32;
+            let drawn = stage.scope().geometry(label);
+            let middle = drawn[drawn.len() / 2].expect("the wave is drawn");
+            if base - middle[0] > middle[1] - base {
+                middle[0] - base
+            } else {
+                middle[1] - base
+            }
+        };
+        let ecg = tip(&mut stage, 1, "ECG");
+        // 60 µV at 100 µV/mm, upward.
+        assert!((ecg + 60.0 / 100.0 * 3.78).abs() < 0.01, "{ecg}");
+        let eeg = tip(&mut stage, 0, "Fp1-F7");
+        assert_eq!(eeg > 0.0, negative_up, "{eeg}");
+        assert_eq!(
+            [state.rows[0].negative_up, state.rows[1].negative_up],
+            [negative_up, false]
+        );
+        assert_eq!(state.rows[0].sensitivity_uv_mm, Some(7.0));
+        assert_eq!(state.rows[1].sensitivity_uv_mm, Some(100.0));
+        assert_eq!(
+            stage.says("↑+"),
+            negative_up,
+            "what is not the page's way is said"
+        );
+    }
+}
+
+#[test]
 fn every_row_is_drawn_at_its_zero_line_in_its_colour() {
     let mut stage = Stage::new(1.5, review(3.78));
     page(&mut stage, 3, &|_, _| 0.0);

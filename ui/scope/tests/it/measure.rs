@@ -160,6 +160,36 @@ fn a_click_takes_the_frame_away() {
 }
 
 #[test]
+fn a_frame_stays_on_its_page_and_leaves_with_it() {
+    let (mut stage, columns) = stage(1.0);
+    let traces = stage.scope().traces().expect("painted");
+    let from = traces.center();
+    drag(&mut stage, from, from + egui::vec2(80.0, 20.0));
+    // The same page again, because something was marked on it; then the next one.
+    let page = |stage: &mut Stage, later_ns: i64| {
+        let rows = vec![row("Fp1-F7", "a", "left"), row("F7-T7", "a", "left")];
+        let column_ns = 10e9 / columns as f64;
+        let mut columns = envelope(2, column_ns, 0..columns as u64, true, &signal);
+        if let Message::Envelope(envelope) = &mut columns {
+            envelope.time_utc_ns += later_ns;
+        }
+        let message = bytes(&[
+            Message::Description(description(rows)),
+            columns,
+            Message::End,
+        ]);
+        stage.scope().show_page(&message);
+        stage.frame();
+    };
+    page(&mut stage, 0);
+    assert!(stage.scope().state().measurement.is_some());
+    page(&mut stage, 10 * SECOND);
+    assert_eq!(stage.scope().state().measurement, None);
+    assert!(stage.events().contains(&ScopeEvent::MeasureCleared));
+    assert!(!stage.says("ΔV"));
+}
+
+#[test]
 fn a_double_click_names_time_and_row() {
     let (mut stage, columns) = stage(1.0);
     let traces = stage.scope().traces().expect("painted");
