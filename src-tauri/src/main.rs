@@ -24,7 +24,7 @@ use shell::{Shell, WINDOW};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tauri::webview::{DownloadEvent, NewWindowResponse, PageLoadEvent};
+use tauri::webview::{NewWindowResponse, PageLoadEvent};
 use tauri::{Manager, Url, WebviewUrl, WebviewWindowBuilder, WindowEvent};
 use tauri_plugin_window_state::StateFlags;
 
@@ -119,7 +119,7 @@ fn context() -> tauri::Context {
 }
 
 fn open_window(app: &tauri::AppHandle) -> tauri::Result<()> {
-    let loading = app.clone();
+    let (loading, saving) = (app.clone(), app.clone());
     let window = WebviewWindowBuilder::new(app, WINDOW, WebviewUrl::default())
         .title("NeuraScale Workstation")
         .inner_size(WINDOW_SIZE.0, WINDOW_SIZE.1)
@@ -128,11 +128,7 @@ fn open_window(app: &tauri::AppHandle) -> tauri::Result<()> {
         .disable_drag_drop_handler()
         .on_navigation(is_own_page)
         .on_new_window(|_, _| NewWindowResponse::Deny)
-        // The page itself makes what may be saved; nothing is fetched.
-        .on_download(|_, event| match event {
-            DownloadEvent::Requested { url, .. } => url.scheme() == "blob",
-            _ => true,
-        })
+        .on_download(move |_, event| shell::download(&saving, event))
         .on_page_load(move |_, load| {
             if load.event() == PageLoadEvent::Started {
                 shell::shell(&loading).page_loading();

@@ -11,8 +11,10 @@ use crate::screen::Screens;
 use crate::texts::texts;
 use crate::watchdog::{Verdict, Watchdog};
 use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
+use tauri::webview::DownloadEvent;
 use tauri::{AppHandle, Emitter, Manager, WebviewWindow};
 use ui_types::{ApiError, EmergencyStop, EmergencyStopReply, ErrorCode};
 
@@ -24,6 +26,9 @@ const EMERGENCY_STOP_EVENT: &str = "emergency-stop";
 
 /// Someone wants to close the window while a session records; the page asks and calls `quit`.
 const QUIT_REQUESTED_EVENT: &str = "quit-requested";
+
+/// A file was saved, or could not be; carries a [`Saved`].
+const SAVED_EVENT: &str = "saved";
 
 /// What the window's parts share.
 #[derive(Debug)]
@@ -41,6 +46,12 @@ pub(crate) struct Shell {
 struct Stopped {
     reply: Option<EmergencyStopReply>,
     error: Option<ApiError>,
+}
+
+/// Where a file was saved; nowhere when it could not be.
+#[derive(Debug, Clone, Serialize)]
+struct Saved {
+    path: Option<String>,
 }
 
 impl Shell {
@@ -141,6 +152,54 @@ pub(crate) fn close_requested(app: &AppHandle) {
     });
 }
 
+/// What the page itself has made may be saved; nothing is fetched. It goes to the person's downloads, else to
+/// their home, never to where the program happened to be started, and the page is told where.
+pub(crate) fn download(app: &AppHandle, event: DownloadEvent<'_>) -> bool {
+    match event {
+        DownloadEvent::Requested { url, destination } if url.scheme() == "blob" => {
+            let known = app.path();
+            let folder = known.download_dir().or_else(|_| known.home_dir());
+            match (folder, destination.file_name()) {
+                (Ok(folder), Some(name)) => {
+                    *destination = unused(&folder, Path::new(name));
+                    true
+                }
+                _ => {
+                    emit(app, SAVED_EVENT, Saved { path: None });
+                    false
+                }
+            }
+        }
+        DownloadEvent::Finished { path, success, .. } => {
+            let path = path.filter(|_| success);
+            let path = path.map(|path| {
+                path.to_string_lossy()
+                    .trim_start_matches("file://")
+                    .to_owned()
+            });
+            emit(app, SAVED_EVENT, Saved { path });
+            true
+        }
+        _ => false,
+    }
+}
+
+/// A path in a folder at which nothing lies yet.
+fn unused(folder: &Path, name: &Path) -> PathBuf {
+    let stem = name.file_stem().unwrap_or_default().to_string_lossy();
+    let kind = name
+        .extension()
+        .map(|kind| format!(".{}", kind.to_string_lossy()));
+    let kind = kind.unwrap_or_default();
+    let mut path = folder.join(name);
+    let mut number = 1;
+    while path.exists() {
+        path = folder.join(format!("{stem} ({number}){kind}"));
+        number += 1;
+    }
+    path
+}
+
 /// Looks at the page until the program ends, and reloads it when it has stopped answering.
 pub(crate) async fn watch(app: AppHandle) {
     let shell = shell(&app);
@@ -183,5 +242,21 @@ fn ask(shell: &Arc<Shell>, window: &WebviewWindow) {
 fn emit(app: &AppHandle, event: &str, payload: impl Serialize + Clone) {
     if let Err(error) = app.emit_to(WINDOW, event, payload) {
         tracing::warn!(%error, event, "the page could not be told");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = Path::new("proof.json");
+        for expected in ["proof.json", "proof (1).json", "proof (2).json"] {
+            let path = unused(folder.path(), name);
+            assert_eq!(path, folder.path().join(expected));
+            std::fs::write(path, "").unwrap();
+        }
     }
 }

@@ -41,6 +41,86 @@ pub fn place(label: &str) -> Option<Place> {
     PLACES.get(&label.to_ascii_uppercase()).copied()
 }
 
+/// What an electrode takes at full size, in units of the drawing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Room {
+    /// Width and height of the shape.
+    pub shape: f64,
+    /// Height of the name above the shape.
+    pub name_above: f64,
+    /// Width of the name when it stands at the right of the shape.
+    pub name_beside: f64,
+}
+
+/// How electrodes are drawn so that none covers another's shape or name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrangement {
+    /// Size of all, as a part of full size.
+    pub size: f64,
+    /// Whose name stands beside it, because another electrode lies just above.
+    pub beside: Vec<bool>,
+}
+
+/// Arranges electrodes: at full size where there is room, never so small that they cannot be read.
+#[must_use]
+pub fn arrange(places: &[Place], room: Room) -> Arrangement {
+    let crowded = |one: &Place| {
+        places.iter().any(|other| {
+            let above = one.y - other.y;
+            (one.x - other.x).abs() < room.shape
+                && above > 1e-6
+                && above < room.shape + room.name_above
+        })
+    };
+    let above = vec![false; places.len()];
+    let beside: Vec<_> = places.iter().map(crowded).collect();
+    let (plain, moved) = (
+        fitting(places, &above, room),
+        fitting(places, &beside, room),
+    );
+    // Where electrodes stand close in every direction, a name beside is in the way of the next one.
+    let (size, beside) = if moved > plain {
+        (moved, beside)
+    } else {
+        (plain, above)
+    };
+    Arrangement {
+        size: size.max(LEAST_SIZE),
+        beside,
+    }
+}
+
+/// Letters of 10 units are then still 5 high: as small as a whole 10-10 cap needs.
+const LEAST_SIZE: f64 = 0.5;
+
+/// The greatest size, 1 at most, at which no two electrodes touch.
+fn fitting(places: &[Place], beside: &[bool], room: Room) -> f64 {
+    let mut size = 1.0_f64;
+    for (at, one) in places.iter().enumerate() {
+        for (other, other_beside) in places.iter().zip(beside).skip(at + 1) {
+            let (across, down) = (other.x - one.x, other.y - one.y);
+            // Two that stand at one place are one electrode under two names.
+            if across.abs() + down.abs() < 1e-6 {
+                continue;
+            }
+            let left_beside = if across > 0.0 {
+                beside[at]
+            } else {
+                *other_beside
+            };
+            let lower_beside = if down > 0.0 {
+                *other_beside
+            } else {
+                beside[at]
+            };
+            let wide = room.shape + if left_beside { room.name_beside } else { 0.0 };
+            let high = room.shape + if lower_beside { 0.0 } else { room.name_above };
+            size = size.min((across.abs() / wide).max(down.abs() / high));
+        }
+    }
+    size
+}
+
 /// Azimuthal equidistant: distance from the vertex is the angle from it, so that nothing overlaps.
 fn flat([right, front, up]: Vector) -> Place {
     let polar = up.clamp(-1.0, 1.0).acos() / std::f64::consts::FRAC_PI_2;
@@ -209,6 +289,30 @@ mod tests {
             assert!((at(left).x + at(right).x).abs() < 1e-6, "{left} {right}");
             assert!((at(left).y - at(right).y).abs() < 1e-6, "{left} {right}");
         }
+    }
+
+    #[test]
+    fn no_electrode_covers_another_and_names_give_way() {
+        let arranged = |names: &[&str]| {
+            let places: Vec<_> = names.iter().filter_map(|name| place(name)).collect();
+            let room = Room {
+                shape: 0.19,
+                name_above: 0.08,
+                name_beside: 0.16,
+            };
+            arrange(&places, room)
+        };
+        let usual = arranged(&["Fz", "Cz", "Pz", "C3", "C4", "F3", "F4"]);
+        assert_eq!(usual.size, 1.0, "20 % apart has room");
+        assert!(usual.beside.iter().all(|beside| !beside));
+        // FCz stands half-way between Fz and Cz, where there is room for its shape and not for its name.
+        let crowded = arranged(&["Fz", "FCz", "Cz", "Pz", "C3", "C4"]);
+        assert_eq!(crowded.size, 1.0);
+        assert_eq!(crowded.beside, [false, true, true, false, false, false]);
+        let dense: Vec<_> = PLACES.keys().map(String::as_str).collect();
+        let dense = arranged(&dense);
+        assert!((LEAST_SIZE..0.9).contains(&dense.size), "{}", dense.size);
+        assert_eq!(arranged(&["T3", "T7"]).size, 1.0);
     }
 
     #[test]

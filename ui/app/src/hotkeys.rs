@@ -11,6 +11,8 @@ pub enum Action {
     Privacy,
     /// Locks the window.
     Lock,
+    /// Dark or light.
+    Theme,
     /// Lists the hot keys.
     Help,
     /// Opens a page by its tab, from 0.
@@ -95,6 +97,12 @@ pub const HOT_KEYS: &[HotKey] = &[
         common::KEY_PRIVACY,
     ),
     key("Ctrl+L", Action::Lock, Place::Everywhere, common::KEY_LOCK),
+    key(
+        "Ctrl+D",
+        Action::Theme,
+        Place::Everywhere,
+        common::KEY_THEME,
+    ),
     key("?", Action::Help, Place::Everywhere, common::KEY_HELP),
     key("Alt+1", Action::Tab(0), Place::Everywhere, common::WORKLIST),
     key("Alt+2", Action::Tab(1), Place::Everywhere, common::SESSION),

@@ -75,7 +75,7 @@ ids! {
     DISK = "disk", "hours of disk left";
     CLOCK = "clock", "the wall clock";
     CANVAS = "scope", "the canvas of the traces";
-    CANVAS_TWIN = "scope-twin", "the same in words; data-frames, data-generation, data-newest-ns, data-montage, data-from-ns";
+    CANVAS_TWIN = "scope-twin", "the same in words; data-frames, data-generation, data-newest-ns, data-montage, data-from-ns, data-left and data-width of the traces within the canvas; rows have data-row, data-y and data-up";
     MONTAGE = "montage", "choice of the montage";
     SENSITIVITY = "sensitivity", "choice of the sensitivity, µV/mm";
     TIME_BASE = "time-base", "choice of the time base, s/page";
@@ -94,6 +94,9 @@ ids! {
     NOTE_SEND = "note-send", "keeps the note";
     ANNOTATIONS = "annotations", "annotations; each is annotation with data-id";
     ACTIVATIONS = "activations", "activations; each has data-id, buttons activation-begin and activation-end";
+    PHOTIC_STOP = "photic-stop", "stops the light at once";
+    PAUSED = "paused", "says that the patient is off the device";
+    CONSENT_BAND = "consent-band", "says that consent was refused or taken back while recording";
     CT = "ct", "disconnected for CT, and back";
     RELABEL = "relabel", "relabels an electrode";
     REASSIGN = "reassign", "gives the session to another patient";
@@ -132,6 +135,8 @@ ids! {
     LEDGER_SEAL = "ledger-seal", "what was found; data-sound true or false";
     LEDGER_PROOF = "ledger-proof", "a row's proof";
     PROOF_TEXT = "proof-text", "the proof";
+    PROOF_COPY = "proof-copy", "copies it";
+    PROOF_SAVE = "proof-save", "saves it as a file";
     SUPPORT = "support", "saves the support bundle";
     DOCTOR = "doctor", "findings; each has data-level";
     RULER = "ruler", "length of the bar";

@@ -170,9 +170,9 @@ pub(crate) async fn quit(confirmed: bool) {
     let _ = js_quit(confirmed).await; // the window closes, or the shell asks again
 }
 
-/// Hears an event of the shell as long as the page lives.
-pub(crate) async fn listen(event: &str, then: impl Fn() + 'static) {
-    let heard = Closure::<dyn Fn(String)>::new(move |_: String| then());
+/// Hears an event of the shell as long as the page lives, with what it carries as JSON.
+pub(crate) async fn listen(event: &str, then: impl Fn(&str) + 'static) {
+    let heard = Closure::<dyn Fn(String)>::new(move |text: String| then(&text));
     if js_listen(event, heard.as_ref().unchecked_ref())
         .await
         .is_ok()

@@ -1,12 +1,15 @@
 //! Dialogs: one at a time, above the page and below the bar, so that the emergency stop stays in reach.
 
-use super::app::{App, app};
+use super::app::{App, Tone, app};
 use crate::test_ids as id;
 use crate::words::{Text, common, t};
 use leptos::html;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use leptos::web_sys;
+use std::future::Future;
 use std::rc::Rc;
+use ui_types::ApiError;
 use wasm_bindgen::JsCast;
 
 /// An open dialog.
@@ -52,6 +55,50 @@ impl App {
                     app.close_dialog();
                     then();
                 })}
+            }
+        });
+    }
+}
+
+/// How a form in a dialog stands: whether an answer is awaited, and why the last one was a refusal.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    app: App,
+    pub(crate) busy: RwSignal<bool>,
+    pub(crate) error: RwSignal<Option<ApiError>>,
+}
+
+impl Form {
+    pub(crate) fn new(app: App) -> Self {
+        Self {
+            app,
+            busy: RwSignal::new(false),
+            error: RwSignal::new(None),
+        }
+    }
+
+    /// Awaits what was sent. Done, the dialog closes and says so in the words of `done`; refused, it stays and
+    /// says why.
+    pub(crate) fn send<T: 'static>(
+        self,
+        reply: impl Future<Output = Result<T, ApiError>> + 'static,
+        done: impl FnOnce(T) -> String + 'static,
+    ) {
+        if self.busy.get_untracked() {
+            return; // sent already
+        }
+        self.busy.set(true);
+        self.error.set(None);
+        spawn_local(async move {
+            let reply = reply.await;
+            self.busy.try_set(false);
+            match reply {
+                Ok(reply) => {
+                    self.app.close_dialog();
+                    self.app.notify(Tone::Good, done(reply));
+                    self.app.changed.update(|count| *count += 1);
+                }
+                Err(refused) => drop(self.error.try_set(Some(refused))),
             }
         });
     }
@@ -114,11 +161,12 @@ pub(crate) fn dialogs() -> impl IntoView {
                 if let Some(frame) = frame.get()
                     && let Some(control) = first_control(&frame)
                 {
-                    request_animation_frame(move || {
-                        let _ = control.focus();
-                    });
+                    // At once, not with the next frame: who types on at once types into the dialog.
+                    let _ = control.focus();
                 }
             });
+            // Made once: what it looks up may change while someone fills it in.
+            let body = untrack(|| (dialog.body)());
             view! {
                 <div class="veil">
                     <div
@@ -135,7 +183,7 @@ pub(crate) fn dialogs() -> impl IntoView {
                         }
                     >
                         <h2 id="dialog-title">{dialog.title.clone()}</h2>
-                        {(dialog.body)()}
+                        {body}
                     </div>
                 </div>
             }

@@ -10,12 +10,12 @@ use crate::limits::{HEARTBEAT_MS, TICK_MS};
 use crate::prefs::Prefs;
 use crate::route::Route;
 use crate::test_ids as id;
-use crate::words::{self, Language, common, t};
+use crate::words::{self, Language, common, fill, t};
 use leptos::ev;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use leptos::web_sys;
-use ui_types::{AuthSignOut, ProtocolList, Role};
+use ui_types::{AuthSignOut, ProtocolList, Role, Theme};
 use wasm_bindgen::JsCast;
 
 const LOCKED_KEY: &str = "neurascale.locked";
@@ -102,13 +102,13 @@ fn run(app: App) {
         if let Ok(screen) = bridge::screen().await {
             app.screen.set(screen);
         }
-        bridge::listen("emergency-stop", move || {
+        bridge::listen("emergency-stop", move |_| {
             app.emergency
                 .set(Some((Tone::Warning, t(common::EMERGENCY_STOP).to_owned())));
             app.changed.update(|count| *count += 1);
         })
         .await;
-        bridge::listen("quit-requested", move || {
+        bridge::listen("quit-requested", move |_| {
             app.confirm(
                 common::QUIT_TITLE,
                 t(common::QUIT_TEXT),
@@ -120,6 +120,7 @@ fn run(app: App) {
             );
         })
         .await;
+        bridge::listen("saved", move |text| saved(app, text)).await;
     });
     let used = move || app.last_used_ns.set_value(bridge::now_ns());
     window_event_listener(ev::pointermove, move |_| used());
@@ -137,6 +138,15 @@ fn run(app: App) {
             });
         }
     });
+}
+
+/// A file that the page made was saved, or was not.
+fn saved(app: App, text: &str) {
+    let saved = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    match saved["path"].as_str() {
+        Some(path) => app.notify(Tone::Good, fill(common::SAVED_AS, &[("path", path)])),
+        None => app.notify(Tone::Danger, t(common::NOT_SAVED).to_owned()),
+    }
 }
 
 fn lock_when_idle(app: App, now_ns: i64) {
@@ -203,7 +213,7 @@ fn key_down(app: App, event: &web_sys::KeyboardEvent) {
     let allowed = !app.locked.get_untracked()
         || matches!(
             action,
-            Action::EmergencyStop | Action::Coded(_) | Action::Privacy
+            Action::EmergencyStop | Action::Coded(_) | Action::Privacy | Action::Theme
         );
     if allowed && perform(app, &action, bridge::key_down_ns(event)) {
         event.prevent_default();
@@ -232,6 +242,12 @@ fn perform(app: App, action: &Action, at_ns: i64) -> bool {
         Action::EmergencyStop => app.emergency_stop(),
         Action::Privacy => app.privacy.update(|hidden| *hidden = !*hidden),
         Action::Lock => lock(app),
+        Action::Theme => app.prefs.update(|prefs| {
+            prefs.theme = match prefs.theme {
+                Theme::Dark => Theme::Light,
+                Theme::Light => Theme::Dark,
+            };
+        }),
         Action::Help => help(app),
         Action::Tab(tab) if app.user.with_untracked(Option::is_some) => app.go(tab_route(*tab)),
         other => return app.act(other, at_ns),

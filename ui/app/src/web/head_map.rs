@@ -1,6 +1,6 @@
 //! Impedances on the head: each electrode by number, colour and shape.
 
-use crate::electrode_positions::place;
+use crate::electrode_positions::{Place, Room, arrange, place};
 use crate::format;
 use crate::test_ids as id;
 use crate::words::{Text, fill, session as words, t};
@@ -57,25 +57,39 @@ fn short_value(kohm: Option<f64>) -> String {
     }
 }
 
-/// Electrodes of the 10-20 system have room at full size; more of them are drawn smaller.
-const ROOMY: usize = 32;
+/// Shapes are 26 to 32 wide and high, names 10 high and up to 24 wide.
+const ROOM: Room = Room {
+    shape: 28.0 / SCALE,
+    name_above: 12.0 / SCALE,
+    name_beside: 26.0 / SCALE,
+};
 
-fn electrode(impedance: &ImpedanceView, of: usize) -> Option<AnyView> {
-    let at = place(&impedance.electrode)?;
-    let size = if of > ROOMY { "scale(0.6)" } else { "" };
-    let moved = format!("translate({:.1} {:.1}) {size}", at.x * SCALE, at.y * SCALE);
+fn electrode(
+    impedance: &ImpedanceView,
+    at: Place,
+    size: f64,
+    beside: bool,
+) -> impl IntoView + use<> {
+    let name = if beside {
+        view! { <text class="label beside" x="16" y="4">{impedance.electrode.clone()}</text> }
+            .into_any()
+    } else {
+        view! { <text class="label" y="-17">{impedance.electrode.clone()}</text> }.into_any()
+    };
+    let moved = format!(
+        "translate({:.1} {:.1}) scale({size:.2})",
+        at.x * SCALE,
+        at.y * SCALE
+    );
     let title = described(impedance);
-    Some(
-        view! {
+    view! {
             <g transform=moved data-testid="electrode" data-id=impedance.electrode.clone() data-grade=impedance.grade.clone()>
                 <title>{title}</title>
                 {shape(&impedance.grade)}
-                <text class="label" y="-17">{impedance.electrode.clone()}</text>
+                {name}
                 <text class=format!("value {}", impedance.grade) y=if impedance.grade == "bad" { "8" } else { "3" }>{short_value(impedance.impedance_kohm)}</text>
             </g>
-        }
-        .into_any(),
-    )
+    }
 }
 
 /// The head with its electrodes; what has no place on it stands below, and all of it once more in words.
@@ -109,7 +123,11 @@ pub(crate) fn head_map(
                 <path class="scalp" d="M -115.5 -14 Q -130 0 -115.5 14 M 115.5 -14 Q 130 0 115.5 14"/>
                 {move || {
                     let all = impedances.get();
-                    all.iter().filter_map(|one| electrode(one, all.len())).collect_view()
+                    let placed: Vec<_> = all.iter().filter_map(|one| Some((one, place(&one.electrode)?))).collect();
+                    let places: Vec<_> = placed.iter().map(|(_, at)| *at).collect();
+                    let arranged = arrange(&places, ROOM);
+                    placed.iter().zip(arranged.beside)
+                        .map(|((one, at), beside)| electrode(one, *at, arranged.size, beside)).collect_view()
                 }}
             </svg>
             {move || {

@@ -308,6 +308,8 @@ fn proof_dialog(app: App, sequence: u64) {
             spawn_local(async move {
                 if bridge::copy_text(&text).await {
                     app.notify(Tone::Good, t(common::COPIED).to_owned());
+                } else {
+                    app.notify(Tone::Danger, t(common::NOT_COPIED).to_owned());
                 }
             });
         };
@@ -322,8 +324,8 @@ fn proof_dialog(app: App, sequence: u64) {
                 <textarea class="proof" readonly rows="14" data-testid=id::PROOF_TEXT aria-label=t(words::PROOF) prop:value=text.clone()></textarea>
             }))}
             <div class="row end">
-                <button type="button" on:click=copy>{t(common::COPY)}</button>
-                <button type="button" on:click=save>{t(words::DOWNLOAD)}</button>
+                <button type="button" data-testid=id::PROOF_COPY on:click=copy>{t(common::COPY)}</button>
+                <button type="button" data-testid=id::PROOF_SAVE on:click=save>{t(words::DOWNLOAD)}</button>
                 <button type="button" class="primary" data-testid=id::DIALOG_CLOSE on:click=move |_| app.close_dialog()>{t(common::CLOSE)}</button>
             </div>
         }

@@ -1,8 +1,7 @@
 //! Signing a report, amending a signed one, and the list of signatures.
 
-use super::app::Tone;
 use super::bridge;
-use super::dialog::form_buttons;
+use super::dialog::{Form, form_buttons};
 use super::parts::{Load, choice, field, form_error, once_tried};
 use super::reports::Open;
 use crate::check;
@@ -10,8 +9,7 @@ use crate::format;
 use crate::test_ids as id;
 use crate::words::{fill, reports as words, sign_in, t};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-use ui_types::{ApiError, Password, ReportAmend, ReportSign, ReportView};
+use ui_types::{Password, ReportAmend, ReportSign, ReportView};
 
 /// Asks for the password, and shows name, time and meaning of the signature.
 pub(super) fn sign_dialog(open: Open) {
@@ -20,7 +18,7 @@ pub(super) fn sign_dialog(open: Open) {
         let password = RwSignal::new(String::new());
         let meanings = [words::MEANING_AUTHOR, words::MEANING_REVIEWED].map(|text| (t(text).to_owned(), t(text).to_owned()));
         let meaning = RwSignal::new(meanings[0].0.clone());
-        let (tried, busy, error) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let (tried, form) = (RwSignal::new(false), Form::new(app));
         let fault = move || check::given(&password.get());
         let name = move || app.user.with(|user| user.as_ref().map(|user| user.display_name.clone()));
         let send = move || {
@@ -28,26 +26,15 @@ pub(super) fn sign_dialog(open: Open) {
             if fault().is_some() {
                 return;
             }
-            busy.set(true);
-            error.set(None);
             let body = ReportSign {
                 id: open.session.get_untracked(),
                 password: Password(password.get_untracked()),
                 meaning: meaning.get_untracked(),
             };
-            spawn_local(async move {
-                // A wrong password here is no reason to lead back to the sign-in.
-                let reply = bridge::call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(report) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, t(words::SIGNED).to_owned());
-                        app.changed.update(|count| *count += 1);
-                        open.report.try_set(Load::Ready(report));
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
+            // A wrong password here is no reason to lead back to the sign-in.
+            form.send(async move { bridge::call(&body).await }, move |report| {
+                open.report.try_set(Load::Ready(report));
+                t(words::SIGNED).to_owned()
             });
         };
         view! {
@@ -59,8 +46,8 @@ pub(super) fn sign_dialog(open: Open) {
                 </dl>
                 {choice(id::SIGN_MEANING, words::SIGN_MEANING, meanings.to_vec(), meaning.into(), move |text| meaning.set(text))}
                 {field(id::SIGN_PASSWORD, sign_in::PASSWORD, "password", password, once_tried(tried, fault), None)}
-                {form_error(error)}
-                {form_buttons(words::SIGN, busy)}
+                {form_error(form.error)}
+                {form_buttons(words::SIGN, form.busy)}
             </form>
         }
     });
@@ -71,7 +58,7 @@ pub(super) fn amend_dialog(open: Open) {
     let app = open.app;
     app.open_dialog(t(words::AMEND_TITLE), move || {
         let (text, password) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
-        let (tried, busy, error) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let (tried, form) = (RwSignal::new(false), Form::new(app));
         let text_fault = move || check::given(&text.get());
         let password_fault = move || check::given(&password.get());
         let send = move || {
@@ -79,24 +66,14 @@ pub(super) fn amend_dialog(open: Open) {
             if text_fault().is_some() || password_fault().is_some() {
                 return;
             }
-            busy.set(true);
-            error.set(None);
             let body = ReportAmend {
                 id: open.session.get_untracked(),
                 text: text.get_untracked(),
                 password: Password(password.get_untracked()),
             };
-            spawn_local(async move {
-                let reply = bridge::call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(report) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, t(words::AMENDED).to_owned());
-                        open.report.try_set(Load::Ready(report));
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
+            form.send(async move { bridge::call(&body).await }, move |report| {
+                open.report.try_set(Load::Ready(report));
+                t(words::AMENDED).to_owned()
             });
         };
         view! {
@@ -104,8 +81,8 @@ pub(super) fn amend_dialog(open: Open) {
                 <p>{t(words::AMEND_TEXT)}</p>
                 {field(id::ADDENDUM, words::ADDENDUM, "text", text, once_tried(tried, text_fault), None)}
                 {field(id::SIGN_PASSWORD, sign_in::PASSWORD, "password", password, once_tried(tried, password_fault), None)}
-                {form_error(error)}
-                {form_buttons(words::AMEND, busy)}
+                {form_error(form.error)}
+                {form_buttons(words::AMEND, form.busy)}
             </form>
         }
     });

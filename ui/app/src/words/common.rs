@@ -20,6 +20,7 @@ texts! {
     EMERGENCY_UNREACHED = "The emergency stop did not reach the engine. Pull the stimulator's plug now.", "Der Not-Halt hat die Engine nicht erreicht. Sofort den Stecker des Stimulators ziehen.";
     KEY_PRIVACY = "Hide or show the patient's identity", "Patientenidentität verbergen oder zeigen";
     KEY_LOCK = "Lock the window", "Fenster sperren";
+    KEY_THEME = "Dark or light", "Dunkel oder hell";
     KEY_HELP = "List the hot keys", "Tastenkürzel zeigen";
     HOT_KEYS = "Hot keys", "Tastenkürzel";
     HOT_KEYS_NOTE = "Function keys and keys with Ctrl or Alt also work while you type.", "Funktionstasten und Tasten mit Strg oder Alt gelten auch, während Sie schreiben.";
@@ -40,6 +41,9 @@ texts! {
     UNDO = "Undo", "Rückgängig";
     COPY = "Copy", "Kopieren";
     COPIED = "Copied.", "Kopiert.";
+    NOT_COPIED = "This could not be copied. Save it as a file instead.", "Das konnte nicht kopiert werden. Speichern Sie es stattdessen als Datei.";
+    SAVED_AS = "Saved as {path}", "Gespeichert als {path}";
+    NOT_SAVED = "The file could not be saved. Copy the text instead.", "Die Datei konnte nicht gespeichert werden. Kopieren Sie stattdessen den Text.";
     DISMISS = "Dismiss", "Ausblenden";
     NOTICES = "Notices", "Hinweise";
     MISSING = "This must be filled in.", "Hier muss etwas stehen.";

@@ -119,7 +119,7 @@ fn activation(live: Live, one: ActivationView) -> impl IntoView {
                 {move || if runs.get() {
                     view! {
                         <button type="button" class="primary" data-testid="activation-end" on:click=move |_| end()>{t(words::ACTIVATION_END)}</button>
-                        {photic.then(|| view! { <button type="button" class="danger" on:click=move |_| stop()>"■ "{t(words::PHOTIC_STOP)}</button> })}
+                        {photic.then(|| view! { <button type="button" class="danger" data-testid=id::PHOTIC_STOP on:click=move |_| stop()>"■ "{t(words::PHOTIC_STOP)}</button> })}
                     }.into_any()
                 } else {
                     let label = move || if all_checked() { t(words::ACTIVATION_BEGIN) } else { t(words::ACTIVATION_BEGIN_ANYWAY) };

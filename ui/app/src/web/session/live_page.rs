@@ -16,6 +16,7 @@ use crate::web::worklist::consent;
 use crate::words::{common, fill, review as review_words, session as words, t, worklist};
 use leptos::html;
 use leptos::prelude::*;
+use std::collections::BTreeSet;
 use ui_types::{
     ConsentState, PageRequest, ScopeEvent, ScopeMode, SessionResume, SessionState, StepState,
 };
@@ -143,7 +144,7 @@ fn consent_band(live: Live) -> impl IntoView {
         }
         let (_, _, word) = consent(state);
         Some(
-            view! { <p class="band warning" role="status">"▲ "{fill(words::CONSENT_LOST, &[("state", t(word))])}</p> },
+            view! { <p class="band warning" role="status" data-testid=id::CONSENT_BAND>"▲ "{fill(words::CONSENT_LOST, &[("state", t(word))])}</p> },
         )
     }
 }
@@ -155,6 +156,18 @@ fn running(live: Live, view: View, rest: Rest) -> impl IntoView {
     view.take_keys();
     take_rest_keys(live, view, rest);
     let marks = live.memo(|view| live::channel_marks(&view.quality));
+    // An electrode that has another name from now on, whoever gave it: the rows follow.
+    let labels = live.memo(|view| {
+        let labels = view.quality.iter().map(|channel| channel.label.clone());
+        labels.collect::<BTreeSet<_>>()
+    });
+    Effect::new(move |before: Option<BTreeSet<String>>| {
+        let now = labels.get().unwrap_or_default();
+        if before.is_some_and(|before| before.len() == now.len() && before != now) {
+            traces.anew();
+        }
+        now
+    });
     let offset = move || {
         traces
             .description

@@ -4,16 +4,15 @@ use super::{Facts, Live};
 use crate::format;
 use crate::live::{Remaining, after_left, remaining};
 use crate::test_ids as id;
-use crate::web::app::Tone;
 use crate::web::bridge;
-use crate::web::dialog::form_buttons;
+use crate::web::dialog::{Form, form_buttons};
 use crate::web::parts::{Load, Rest, choice, field, form_error, loaded, once_tried, patient_line};
 use crate::words::{codes, common, fill, session as words, t, worklist};
 use crate::{check, limits};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use ui_types::{
-    ApiError, ImpedanceView, PatientList, PatientView, Progress, SessionImpedance, SessionPause,
+    ImpedanceView, PatientList, PatientView, Progress, SessionImpedance, SessionPause,
     SessionReassign, SessionRelabel, SessionStop,
 };
 
@@ -175,35 +174,25 @@ fn relabel_dialog(live: Live) {
         let labels = labels(live);
         let from = RwSignal::new(labels.first().map(|(label, _)| label.clone()).unwrap_or_default());
         let to = RwSignal::new(String::new());
-        let (tried, busy, error) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let (tried, form) = (RwSignal::new(false), Form::new(app));
         let fault = move || check::given(&to.get());
         let send = move || {
             tried.set(true);
             if fault().is_some() {
                 return;
             }
-            busy.set(true);
             let (from, to) = (from.get_untracked(), to.get_untracked().trim().to_owned());
-            spawn_local(async move {
-                let body = SessionRelabel { id: live.id.get_untracked(), from: from.clone(), to: to.clone() };
-                let reply = app.call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(_) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, fill(words::RELABELLED, &[("from", &from), ("to", &to)]));
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
-            });
+            let body = SessionRelabel { id: live.id.get_untracked(), from: from.clone(), to: to.clone() };
+            let done = move |_| fill(words::RELABELLED, &[("from", &from), ("to", &to)]);
+            form.send(async move { app.call(&body).await }, done);
         };
         view! {
             <form class="stack" novalidate on:submit=move |event| { event.prevent_default(); send(); }>
                 <p>{t(words::RELABEL_TEXT)}</p>
                 {choice("relabel-from", words::RELABEL_FROM, labels, from.into(), move |label| from.set(label))}
                 {field("relabel-to", words::RELABEL_TO, "text", to, once_tried(tried, fault), None)}
-                {form_error(error)}
-                {form_buttons(words::RELABEL, busy)}
+                {form_error(form.error)}
+                {form_buttons(words::RELABEL, form.busy)}
             </form>
         }
     });
@@ -216,7 +205,7 @@ fn reassign_dialog(live: Live) {
         let (search, reason) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
         let chosen = RwSignal::new(None::<PatientView>);
         let list = RwSignal::new(Load::Loading);
-        let (tried, busy, error) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let (tried, form) = (RwSignal::new(false), Form::new(app));
         let rest = Rest::new(limits::SEARCH_REST_MS);
         let look = move || {
             let body = PatientList { search: search.get_untracked() };
@@ -239,20 +228,8 @@ fn reassign_dialog(live: Live) {
             if reason_fault().is_some() {
                 return;
             }
-            busy.set(true);
             let body = SessionReassign { id: live.id.get_untracked(), patient: patient.id, reason: reason.get_untracked() };
-            spawn_local(async move {
-                let reply = app.call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(_) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, t(words::REASSIGNED).to_owned());
-                        app.changed.update(|count| *count += 1);
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
-            });
+            form.send(async move { app.call(&body).await }, |_| t(words::REASSIGNED).to_owned());
         };
         let pick = move |patient: &PatientView| {
             let one = patient.clone();
@@ -267,8 +244,8 @@ fn reassign_dialog(live: Live) {
                 {field("reassign-search", worklist::SEARCH, "search", search, || None, None)}
                 <div class="stack scroll short">{move || list.with(|list| loaded(list, common::PATIENT, |reply| reply.patients.iter().map(pick).collect_view()))}</div>
                 {field("reassign-reason", crate::words::sign_in::REASON, "text", reason, once_tried(tried, reason_fault), None)}
-                {form_error(error)}
-                {form_buttons(words::REASSIGN, busy)}
+                {form_error(form.error)}
+                {form_buttons(words::REASSIGN, form.busy)}
             </form>
         }
     });
@@ -280,7 +257,7 @@ pub(super) fn paused_band(live: Live) -> impl IntoView {
     move || {
         paused.get().flatten().map(|reason| {
             let reason = codes::word(&reason, &reason).to_owned();
-            view! { <p class="band warning" role="status">"▲ "{fill(words::CT_ON, &[("reason", &reason)])}</p> }
+            view! { <p class="band warning" role="status" data-testid=id::PAUSED>"▲ "{fill(words::CT_ON, &[("reason", &reason)])}</p> }
         })
     }
 }

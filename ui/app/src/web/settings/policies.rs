@@ -1,14 +1,13 @@
 //! Policies in force and where each comes from.
 
 use crate::test_ids as id;
-use crate::web::app::{App, Tone};
-use crate::web::dialog::form_buttons;
+use crate::web::app::App;
+use crate::web::dialog::{Form, form_buttons};
 use crate::web::parts::{Load, fetch, field, form_error, loaded};
 use crate::words::{Text, fill, settings as words, t};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use serde_json::Value;
-use ui_types::{ApiError, PolicyList, PolicyListReply, PolicySet, PolicyView, Role};
+use ui_types::{PolicyList, PolicyListReply, PolicySet, PolicyView, Role};
 
 fn source(source: &str) -> Text {
     match source {
@@ -97,24 +96,12 @@ fn dialog(app: App, policy: PolicyView) {
             other => other.to_string(),
         });
         let like = StoredValue::new(policy.value.clone());
-        let (busy, error) = (RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let form = Form::new(app);
         let fault = move || like.with_value(|like| value_of(&value.get(), like)).is_none().then_some(words::POLICY_BAD);
         let name = StoredValue::new(policy.name.clone());
         let set = move |value: Option<Value>| {
-            busy.set(true);
             let body = PolicySet { name: name.get_value(), value };
-            spawn_local(async move {
-                let reply = app.call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(_) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, t(words::POLICY_SAVED).to_owned());
-                        app.changed.update(|count| *count += 1);
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
-            });
+            form.send(async move { app.call(&body).await }, |_| t(words::POLICY_SAVED).to_owned());
         };
         let send = move || {
             if let Some(value) = like.with_value(|like| value_of(&value.get_untracked(), like)) {
@@ -125,9 +112,9 @@ fn dialog(app: App, policy: PolicyView) {
             <form class="stack" novalidate on:submit=move |event| { event.prevent_default(); send(); }>
                 <p>{policy.description.clone()}</p>
                 {field("policy-value", words::POLICY_NEW, "text", value, fault, (!policy.unit.is_empty()).then(|| policy.unit.clone()))}
-                {form_error(error)}
+                {form_error(form.error)}
                 <button type="button" class="quiet" on:click=move |_| set(None)>"↺ "{t(words::POLICY_DEFAULT)}</button>
-                {form_buttons(crate::words::common::SAVE, busy)}
+                {form_buttons(crate::words::common::SAVE, form.busy)}
             </form>
         }
     });

@@ -2,13 +2,12 @@
 
 use crate::check;
 use crate::test_ids as id;
-use crate::web::app::{App, Tone};
-use crate::web::dialog::form_buttons;
+use crate::web::app::App;
+use crate::web::dialog::{Form, form_buttons};
 use crate::web::parts::{Load, choice, fetch, field, form_error, loaded, once_tried};
 use crate::words::{Text, common, fill, settings as words, sign_in, t};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
-use ui_types::{ApiError, Password, Role, UserAdd, UserDisable, UserList, UserListReply, UserView};
+use ui_types::{Password, Role, UserAdd, UserDisable, UserList, UserListReply, UserView};
 
 /// Roles a user can be given.
 const ROLES: [(&str, Role, Text); 4] = [
@@ -98,7 +97,7 @@ fn add_dialog(app: App) {
     app.open_dialog(t(words::ADD_USER), move || {
         let [login, name, password, again] = [(); 4].map(|()| RwSignal::new(String::new()));
         let role = RwSignal::new(ROLES[0].0.to_owned());
-        let (tried, busy, error) = (RwSignal::new(false), RwSignal::new(false), RwSignal::new(None::<ApiError>));
+        let (tried, form) = (RwSignal::new(false), Form::new(app));
         let least = app.auth.with_untracked(|auth| auth.as_ref().and_then(|auth| auth.as_ref().ok()).map_or(0, |auth| auth.min_password_chars));
         let login_fault = move || check::login(&login.get());
         let name_fault = move || check::given(&name.get());
@@ -110,8 +109,6 @@ fn add_dialog(app: App) {
             if faults.iter().any(Option::is_some) {
                 return;
             }
-            busy.set(true);
-            error.set(None);
             let wanted = role.get_untracked();
             let role = ROLES.iter().find(|(key, _, _)| *key == wanted).map_or(Role::Technician, |(_, role, _)| *role);
             let body = UserAdd {
@@ -120,18 +117,7 @@ fn add_dialog(app: App) {
                 role,
                 password: Password(password.get_untracked()),
             };
-            spawn_local(async move {
-                let reply = app.call(&body).await;
-                busy.try_set(false);
-                match reply {
-                    Ok(_) => {
-                        app.close_dialog();
-                        app.notify(Tone::Good, t(words::USER_ADDED).to_owned());
-                        app.changed.update(|count| *count += 1);
-                    }
-                    Err(refused) => drop(error.try_set(Some(refused))),
-                }
-            });
+            form.send(async move { app.call(&body).await }, |_| t(words::USER_ADDED).to_owned());
         };
         let roles = ROLES.map(|(key, _, word)| (key.to_owned(), t(word).to_owned())).to_vec();
         let hint = fill(sign_in::PASSWORD_LEAST, &[("n", &least.to_string())]);
@@ -142,8 +128,8 @@ fn add_dialog(app: App) {
                 {choice(id::ROLE, words::ROLE, roles, role.into(), move |key| role.set(key))}
                 {field(id::PASSWORD, sign_in::PASSWORD, "password", password, once_tried(tried, password_fault), Some(hint))}
                 {field(id::PASSWORD_AGAIN, sign_in::PASSWORD_AGAIN, "password", again, once_tried(tried, again_fault), None)}
-                {form_error(error)}
-                {form_buttons(common::ADD, busy)}
+                {form_error(form.error)}
+                {form_buttons(common::ADD, form.busy)}
             </form>
         }
     });

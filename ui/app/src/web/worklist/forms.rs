@@ -5,14 +5,12 @@ use crate::format;
 use crate::test_ids as id;
 use crate::web::app::{App, Tone};
 use crate::web::bridge;
-use crate::web::dialog::form_buttons;
+use crate::web::dialog::{Form, form_buttons};
 use crate::web::parts::{choice, field, form_error, patient_line};
 use crate::words::{common, fill, t, worklist as words};
 use leptos::prelude::*;
-use leptos::task::spawn_local;
 use ui_types::{
-    ApiError, ConsentState, OrderAdd, PatientConsent, PatientEdit, PatientRegister, PatientView,
-    Sex,
+    ConsentState, OrderAdd, PatientConsent, PatientEdit, PatientRegister, PatientView, Sex,
 };
 
 fn sex_name(sex: Sex) -> &'static str {
@@ -53,8 +51,7 @@ fn patient_form(app: App, patient: Option<PatientView>) -> impl IntoView {
         sex_name(patient.as_ref().map_or(Sex::Unknown, |patient| patient.sex)).to_owned(),
     );
     let training = RwSignal::new(patient.as_ref().is_some_and(|patient| patient.training));
-    let (tried, busy) = (RwSignal::new(false), RwSignal::new(false));
-    let error = RwSignal::new(None::<ApiError>);
+    let (tried, form) = (RwSignal::new(false), Form::new(app));
     let faults = Memo::new(move |_| {
         let fields = PatientFields {
             family_name: family.get(),
@@ -84,17 +81,15 @@ fn patient_form(app: App, patient: Option<PatientView>) -> impl IntoView {
     let editing = known.is_some();
     let send = move || {
         tried.set(true);
-        if busy.get_untracked() || !faults.get_untracked().none() {
+        if !faults.get_untracked().none() {
             return;
         }
-        busy.set(true);
-        error.set(None);
         let text = |signal: RwSignal<String>| signal.get_untracked().trim().to_owned();
         let known = known.clone();
-        spawn_local(async move {
+        let reply = async move {
             let (family_name, given_name, birth_date) = (text(family), text(given), text(born));
             let (hospital_number, sex) = (text(number), sex_of(&sex.get_untracked()));
-            let done = match known {
+            match known {
                 Some(id) => {
                     let body = PatientEdit {
                         id,
@@ -118,19 +113,9 @@ fn patient_form(app: App, patient: Option<PatientView>) -> impl IntoView {
                     };
                     app.call(&body).await.map(|_| words::REGISTERED)
                 }
-            };
-            busy.try_set(false);
-            match done {
-                Ok(done) => {
-                    app.close_dialog();
-                    app.notify(Tone::Good, t(done).to_owned());
-                    app.changed.update(|count| *count += 1);
-                }
-                Err(refused) => {
-                    error.try_set(Some(refused));
-                }
             }
-        });
+        };
+        form.send(reply, |done| t(done).to_owned());
     };
     let sexes = [
         ("female", words::SEX_FEMALE),
@@ -162,8 +147,8 @@ fn patient_form(app: App, patient: Option<PatientView>) -> impl IntoView {
                 }
                 .into_any()
             }}
-            {form_error(error)}
-            {form_buttons(if editing { common::SAVE } else { words::REGISTER }, busy)}
+            {form_error(form.error)}
+            {form_buttons(if editing { common::SAVE } else { words::REGISTER }, form.busy)}
         </form>
     }
 }
@@ -186,7 +171,7 @@ fn order_form(app: App, patient: PatientView) -> impl IntoView {
             .map(|protocol| protocol.id.clone())
             .unwrap_or_default(),
     );
-    let (busy, error) = (RwSignal::new(false), RwSignal::new(None::<ApiError>));
+    let form = Form::new(app);
     let fault = move || {
         format::rfc3339_of_field(&time.get(), offset)
             .is_none()
@@ -197,26 +182,14 @@ fn order_form(app: App, patient: PatientView) -> impl IntoView {
         let Some(at) = format::rfc3339_of_field(&time.get_untracked(), offset) else {
             return;
         };
-        busy.set(true);
         let body = OrderAdd {
             patient: patient.id.clone(),
             protocol: protocol.get_untracked(),
             time: at,
             note: note.get_untracked().trim().to_owned(),
         };
-        spawn_local(async move {
-            let reply = app.call(&body).await;
-            busy.try_set(false);
-            match reply {
-                Ok(_) => {
-                    app.close_dialog();
-                    app.notify(Tone::Good, t(words::ORDER_ADDED).to_owned());
-                    app.changed.update(|count| *count += 1);
-                }
-                Err(refused) => {
-                    error.try_set(Some(refused));
-                }
-            }
+        form.send(async move { app.call(&body).await }, |_| {
+            t(words::ORDER_ADDED).to_owned()
         });
     };
     let titles = protocols
@@ -229,8 +202,8 @@ fn order_form(app: App, patient: PatientView) -> impl IntoView {
             {choice(id::PROTOCOL, crate::words::session::PROTOCOL, titles, protocol.into(), move |value| protocol.set(value))}
             {field("order-time", words::ORDER_TIME, "datetime-local", time, fault, None)}
             {field("order-note", words::NOTE, "text", note, || None, None)}
-            {form_error(error)}
-            {form_buttons(words::ORDER, busy)}
+            {form_error(form.error)}
+            {form_buttons(words::ORDER, form.busy)}
         </form>
     }
 }
