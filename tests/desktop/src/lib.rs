@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::print_stderr)] // A test's tool: failing loudly is its purpose.
 
 mod display;
+pub mod gauge;
 mod http;
 mod person;
 mod picture;

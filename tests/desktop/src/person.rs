@@ -119,16 +119,19 @@ impl Person<'_> {
         assert_eq!(chosen, Value::Bool(true), "no option {value} in {id}");
     }
 
-    /// Presses what opens a dialog, and waits until it has the focus: what is typed before goes astray.
+    /// Presses what opens a dialog, which has the focus as soon as it is there: what is typed goes into it.
+    ///
+    /// # Panics
+    /// When it has not.
     #[track_caller]
     pub fn opens_dialog(&self, id: &str) {
         self.press(id);
-        self.waits(PATIENCE, "the dialog has the focus", || {
-            self.page.run(
-                "return !!document.activeElement?.closest(arguments[0])",
-                json!([css("dialog")]),
-            ) == true
-        });
+        self.find("dialog");
+        let within = self.page.run(
+            "return !!document.activeElement?.closest(arguments[0])",
+            json!([css("dialog")]),
+        );
+        assert_eq!(within, true, "the dialog that {id} opens has the focus");
     }
 
     /// The words of a control.
@@ -236,18 +239,40 @@ impl Person<'_> {
         self.find("row-start");
     }
 
+    /// Searches the worklist until a row of this patient with a running session is there.
+    #[track_caller]
+    pub fn finds_running(&self, family: &str) {
+        self.fill("worklist-search", family);
+        self.find("row-watch");
+    }
+
+    /// Whether a control that stands there cannot be reached, by mouse or keyboard.
+    #[must_use]
+    pub fn find_inert(&self, id: &str) -> bool {
+        self.page.run(
+            "return !!document.querySelector(arguments[0])?.closest('[inert]')",
+            json!([css(id)]),
+        ) == true
+    }
+
     /// Prepares and starts a session of a patient on the simulated headset.
     #[track_caller]
     pub fn starts_session(&self, family: &str) {
+        self.prepares_session(family);
+        self.press("start");
+        self.waits(PATIENCE * 3, "the session records", || {
+            self.attribute("rec", "data-recording") == "true"
+        });
+    }
+
+    /// Prepares a session of a patient on the simulated headset, up to the button that starts it.
+    #[track_caller]
+    pub fn prepares_session(&self, family: &str) {
         self.press("nav-0");
         self.finds_patient(family);
         self.press("row-start");
         self.press_css("[data-testid='device'][data-id='simulated:headset']");
         self.press("unlimited");
-        self.press("start");
-        self.waits(PATIENCE * 3, "the session records", || {
-            self.attribute("rec", "data-recording") == "true"
-        });
     }
 
     /// Waits until the canvas shows live traces, and yields how many frames it has drawn.

@@ -85,6 +85,37 @@ pub(crate) fn runs(pid: u32) -> bool {
     })
 }
 
+/// Resident memory of a process, bytes; `None` once it has ended.
+#[must_use]
+pub(crate) fn resident(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: f64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024.0)
+}
+
+/// When a process was started, s since the machine was, to a clock tick (10 ms).
+#[must_use]
+pub(crate) fn started_s(pid: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, tail) = stat.rsplit_once(')')?;
+    // proc_pid_stat(5): field 22, counted from the process id; what follows the name begins with the third.
+    let ticks: f64 = tail.split_whitespace().nth(22 - 3)?.parse().ok()?;
+    Some(ticks / TICKS_PER_S)
+}
+
+/// USER_HZ, which Linux promises to programs on every machine that this program is built for.
+const TICKS_PER_S: f64 = 100.0;
+
+/// Now by the same clock.
+#[must_use]
+pub(crate) fn uptime_s() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
 /// Kills a process that is not our child.
 pub(crate) fn kill(pid: u32) {
     let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();

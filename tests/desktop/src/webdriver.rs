@@ -209,6 +209,50 @@ impl Session {
         );
     }
 
+    /// Presses a key while others are held, at whatever has the focus: Ctrl is `\u{e009}`, Shift `\u{e008}`.
+    ///
+    /// # Panics
+    /// When the driver refuses.
+    pub fn chord(&self, held: &str, key: &str) {
+        let key_event = |kind: &str, value: &str| json!({ "type": kind, "value": value });
+        let held: Vec<_> = held.chars().map(|key| key.to_string()).collect();
+        let mut actions: Vec<Value> = held.iter().map(|key| key_event("keyDown", key)).collect();
+        actions.push(key_event("keyDown", key));
+        actions.push(key_event("keyUp", key));
+        actions.extend(held.iter().rev().map(|key| key_event("keyUp", key)));
+        self.must(
+            "POST",
+            "actions",
+            Some(&json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": actions }] })),
+        );
+    }
+
+    /// Presses an element and types on at once, as a practised hand does: one sequence, no look in between.
+    ///
+    /// # Panics
+    /// When the driver refuses.
+    pub fn press_and_type(&self, element: &Element, text: &str) {
+        let origin = json!({ ELEMENT: element.id });
+        let press = [
+            json!({ "type": "pointerMove", "duration": 0, "x": 0, "y": 0, "origin": origin }),
+            json!({ "type": "pointerDown", "button": 0 }),
+            json!({ "type": "pointerUp", "button": 0 }),
+        ];
+        let rest = || json!({ "type": "pause", "duration": 0 });
+        let mut keys: Vec<Value> = press.iter().map(|_| rest()).collect();
+        keys.extend(text.chars().flat_map(|key| {
+            ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key.to_string() }))
+        }));
+        self.must(
+            "POST",
+            "actions",
+            Some(&json!({ "actions": [
+                { "type": "pointer", "id": "mouse", "parameters": { "pointerType": "mouse" }, "actions": press },
+                { "type": "key", "id": "keyboard", "actions": keys },
+            ] })),
+        );
+    }
+
     /// Drags with the left button between two points of the page, CSS pixels.
     ///
     /// # Panics
@@ -248,6 +292,21 @@ impl Session {
     #[must_use]
     pub fn picture_of(&self, element: &Element) -> Picture {
         picture(&self.must("GET", &format!("element/{}/screenshot", element.id), None))
+    }
+
+    /// What a canvas holds, in its own pixels: those of the screen, however many make one of CSS.
+    ///
+    /// # Panics
+    /// When it is no canvas, or gives nothing away.
+    #[must_use]
+    pub fn canvas(&self, css: &str) -> Picture {
+        let address = self.run(
+            "return document.querySelector(arguments[0]).toDataURL('image/png')",
+            json!([css]),
+        );
+        let address = address.as_str().unwrap_or_default();
+        let (_, png) = address.split_once("base64,").expect("a picture's address");
+        picture(&Value::from(png))
     }
 
     /// Loads the page again.

@@ -97,6 +97,8 @@ impl Bedside {
             .env("XDG_DATA_HOME", self.home.path().join("data"))
             .env("NEURASCALE_DATA_DIR", self.station.path())
             .env("NEURASCALE_ENGINE", bin_dir().join("neurascale-engine"))
+            // What this machine's site wants is not the test's.
+            .env("NEURASCALE_POLICY_FILE", "/nonexistent")
             // Neither belongs to a test: no bus, no accessibility bridge that would start one.
             .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
             .env("NO_AT_BRIDGE", "1")
@@ -143,6 +145,21 @@ impl Bedside {
         }
     }
 
+    /// Files that someone who works here has saved: those of the home folder itself and of its downloads.
+    #[must_use]
+    pub fn downloads(&self) -> Vec<PathBuf> {
+        let folders = [
+            self.home.path().to_owned(),
+            self.home.path().join("Downloads"),
+        ];
+        let entries = folders
+            .iter()
+            .filter_map(|folder| std::fs::read_dir(folder).ok());
+        entries
+            .flat_map(|entries| entries.flatten().map(|entry| entry.path()))
+            .collect()
+    }
+
     /// What the window's program wrote to its standard error.
     #[must_use]
     pub fn log(&self) -> String {
@@ -173,6 +190,20 @@ impl Window {
     #[must_use]
     pub fn runs(&self) -> bool {
         process::runs(self.pid)
+    }
+
+    /// How long ago the window's process was started, s; `None` once it has ended.
+    #[must_use]
+    pub fn age_s(&self) -> Option<f64> {
+        Some(process::uptime_s()? - process::started_s(self.pid)?)
+    }
+
+    /// Resident memory of the window's process and of the process that shows its page, bytes; `None` once
+    /// one of them has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<(f64, f64)> {
+        let page = *self.page_processes().first()?;
+        Some((process::resident(self.pid)?, process::resident(page)?))
     }
 
     /// Kills the window's process, as a crash would.

@@ -126,17 +126,20 @@ pub(crate) fn test(args: TestArgs) -> Result<ExitCode> {
     Ok(close(&done, &run.outcomes, started.elapsed()))
 }
 
-/// `cargo xtask soak`: the tests of faults and whole sessions, with their counts multiplied.
+/// `cargo xtask soak`: the tests of faults, whole sessions and the window, with their counts multiplied.
 pub(crate) fn soak_tests(environment: Environment, filters: Vec<String>) -> Result<ExitCode> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
-    let selection = Selection::of(&["cli", "engine", "faults", "end-to-end"]);
+    const SOAKED: [&str; 3] = ["faults", "end-to-end", "desktop-tests"];
+    ui::ensure(&environment, &workspace)?;
+    let programs = ["cli", "engine", "neurascale-desktop"];
+    let selection = Selection::of(&[&programs[..], &SOAKED[..]].concat());
     let built = build::tests(&selection, &environment, &workspace)?;
     let mut outcomes = Vec::new();
     for test in built
         .tests
         .iter()
-        .filter(|test| ["faults", "end-to-end"].contains(&test.package.as_str()))
+        .filter(|test| SOAKED.contains(&test.package.as_str()))
     {
         outcomes.push(exec::test(
             test,
@@ -241,11 +244,13 @@ impl Run {
             .arg("clippy")
             .args(self.selection.arguments())
             .args(["--all-targets", "--keep-going"]);
-        shell::run(
+        let natively = shell::run(
             command
                 .envs(self.environment.variables("debug"))
                 .args(["--", "-D", "warnings"]),
-        )
+        );
+        // Both are looked at, whatever the first has found.
+        ui::clippy(&self.environment, |module| self.selection.contains(module)).and(natively)
     }
 
     fn ui(&self) -> Result<()> {

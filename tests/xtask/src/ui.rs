@@ -169,6 +169,30 @@ fn compile(wanted: Option<Route>, modules: &[&str], environment: &Environment) -
     shell::run(&mut command)
 }
 
+/// Lints what of the modules is compiled for the page alone, where the target is installed. The profile is
+/// that of the build, so that macros and build scripts are compiled once for both.
+pub(crate) fn clippy(environment: &Environment, selected: impl Fn(&str) -> bool) -> Result<()> {
+    let modules: Vec<_> = MODULES
+        .iter()
+        .copied()
+        .filter(|module| selected(module))
+        .collect();
+    if modules.is_empty() {
+        return Ok(());
+    }
+    if !has_target() {
+        println!(
+            "SKIPPED: lints of the modules as they are in the page: {TARGET} is not installed"
+        );
+        return Ok(());
+    }
+    let mut command = shell::cargo();
+    command.args(["clippy", "--lib", "--profile", PROFILE, "--target", TARGET]);
+    command.args(modules.iter().flat_map(|module| ["-p", module]));
+    command.env("CARGO_TARGET_DIR", wasm_target(environment));
+    shell::run(command.args(["--", "-D", "warnings"]))
+}
+
 fn wasm_target(environment: &Environment) -> PathBuf {
     environment.target.join("wasm")
 }

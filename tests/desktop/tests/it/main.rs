@@ -1,5 +1,7 @@
 //! The real window on a screen in memory, driven as a person would.
 
+mod bedside;
+mod marked;
 mod pages;
 mod session;
 mod shell;

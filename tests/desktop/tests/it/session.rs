@@ -157,6 +157,23 @@ fn a_recording_outlives_page_window_and_screen() {
     );
 }
 
+/// An hour of traces on the screen; only in `cargo xtask soak`.
+#[test]
+fn an_hour_of_traces_takes_no_more_memory_than_a_quarter() {
+    if !end_to_end::soak() {
+        eprintln!("SKIPPED: an hour of traces runs in `cargo xtask soak`");
+        return;
+    }
+    let bedside = Bedside::new();
+    let window = at_work(&bedside);
+    let carl = person(&window);
+    carl.starts_session("Training");
+    carl.sees_traces();
+    let hour = Duration::from_secs(3_600);
+    let seen = desktop_tests::gauge::memory(&window, hour).expect("the window lasts");
+    assert!(seen.is_flat(), "{seen:?}");
+}
+
 #[test]
 fn the_keyboard_alone_is_enough() {
     const TAB: &str = "\u{e004}";

@@ -1,0 +1,218 @@
+//! What is measured of a window while a person works in it: how late samples come to its page, what a frame
+//! costs, how soon the first trace stands there (in the page's own clock, to a millisecond: WebKit tells no
+//! less), and the memory that it takes.
+
+use crate::webdriver::Session;
+use crate::window::Window;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// Seconds, as they were measured.
+pub type Seconds = Vec<f64>;
+
+/// What the frames of a canvas came to.
+#[derive(Debug, Clone, Default)]
+pub struct Frames {
+    /// From the call of a frame to its last pixel, s.
+    pub cost_s: Seconds,
+    /// From a message's arrival in the page to the end of the next frame, s.
+    pub to_pixel_s: Seconds,
+    /// How late a message was: from its last sample to its arrival in the page, s.
+    pub late_s: Seconds,
+    /// Length of the measurement, s.
+    pub length_s: f64,
+}
+
+/// A feed beside the one that is shown, whose messages are looked at as they arrive, and the frames that the
+/// canvas paints meanwhile. The samples' times are the engine's, of the same machine's clock.
+const FRAMES: &str = r"
+const [request, ms, done] = arguments;
+const { invoke, Channel } = window.__TAURI__.core;
+const canvas = document.querySelector(`canvas[data-testid='scope']`);
+const gl = canvas.getContext('webgl2');
+const pixel = new Uint8Array(4);
+const late = [], arrivals = [], frames = [];
+let drawn = 0;
+gl.drawElements = function (...values) {
+  drawn += 1;
+  return WebGL2RenderingContext.prototype.drawElements.apply(this, values);
+};
+const plain = window.requestAnimationFrame;
+window.requestAnimationFrame = (callback) => plain.call(window, (at) => {
+  const [before, begun] = [drawn, performance.now()];
+  callback(at);
+  if (drawn > before) {
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel); // waits for every pixel
+    frames.push([begun, performance.now()]);
+  }
+});
+const channel = new Channel();
+channel.onmessage = (message) => {
+  const [now, here] = [Date.now(), performance.now()];
+  const bytes = message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
+  const view = new DataView(bytes.buffer);
+  for (let at = 0; at + 48 <= bytes.length; at += view.getUint32(at, true) + 4) {
+    const envelope = view.getUint16(at + 4, true) === 1 && (view.getUint32(at + 44, true) & 1) === 0;
+    const columns = view.getUint32(at + 12, true);
+    if (!envelope || columns === 0) continue;
+    const last = Number(view.getBigInt64(at + 24, true)) + (columns - 1) * view.getFloat64(at + 32, true);
+    late.push(now - last / 1e6);
+    arrivals.push(here);
+  }
+};
+const over = () => {
+  window.requestAnimationFrame = plain;
+  delete gl.drawElements;
+};
+invoke('open_feed', { request, channel }).then(
+  (id) => setTimeout(() => {
+    over();
+    invoke('close_feed', { id });
+    done({ late, arrivals, frames });
+  }, ms),
+  (error) => { over(); done({ error: JSON.stringify(error) }); },
+);
+";
+
+/// Watches the canvas that shows a session for a while. `columns_per_s` at the stream's rate makes every
+/// sample a column, so that a message's last column is its last sample.
+///
+/// # Errors
+/// What the shell said to the feed.
+pub fn frames(
+    page: &Session,
+    session: &str,
+    montage: &str,
+    columns_per_s: f64,
+    length: Duration,
+) -> Result<Frames, String> {
+    let request = json!({
+        "id": session, "spec": { "montage": montage, "filters": {} },
+        "columns_per_s": columns_per_s, "history_s": 0.0,
+    });
+    let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    let seen = page.run_async(FRAMES, json!([request, ms]));
+    if let Some(error) = seen["error"].as_str() {
+        return Err(error.to_owned());
+    }
+    let list = |name: &str| -> Vec<f64> {
+        let all = seen[name].as_array().into_iter().flatten();
+        all.filter_map(Value::as_f64).collect()
+    };
+    let frames: Vec<(f64, f64)> = seen["frames"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|frame| Some((frame[0].as_f64()?, frame[1].as_f64()?)))
+        .collect();
+    let to_pixel = list("arrivals").into_iter().filter_map(|arrived| {
+        let next = frames.iter().find(|(begun, _)| *begun >= arrived)?;
+        Some((next.1 - arrived) / 1e3)
+    });
+    Ok(Frames {
+        cost_s: frames
+            .iter()
+            .map(|(begun, end)| (end - begun) / 1e3)
+            .collect(),
+        to_pixel_s: to_pixel.collect(),
+        late_s: list("late").into_iter().map(|ms| ms / 1e3).collect(),
+        length_s: length.as_secs_f64(),
+    })
+}
+
+/// Notes when 'Start recording' is clicked, and then looks at the canvas until a trace of a left electrode's
+/// colour stands on it.
+const FIRST_TRACE: &str = r"
+window.firstTrace = { clicked: null, traced: null };
+document.addEventListener('click', (event) => {
+  if (event.target.closest(`[data-testid='start']`)) window.firstTrace.clicked ??= performance.now();
+}, true);
+const looking = setInterval(() => {
+  if (window.firstTrace.clicked === null) return;
+  const canvas = document.querySelector(`canvas[data-testid='scope']`);
+  // Before the canvas is ready its graphics are not to be asked for: they would be others than it wants.
+  if (!canvas || document.querySelector('.traces .cover')) return;
+  const gl = canvas.getContext('webgl2');
+  const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
+  const pixels = new Uint8Array(width * height * 4);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  let found = 0;
+  for (let y = 0; y < height; y += 1) {
+    for (let x = Math.ceil(110 * devicePixelRatio); x < width; x += 1) {
+      const at = (y * width + x) * 4;
+      const apart = Math.abs(pixels[at] - 0x6c) + Math.abs(pixels[at + 1] - 0xae) + Math.abs(pixels[at + 2] - 0xf7);
+      if (apart < 60) found += 1;
+    }
+  }
+  if (found >= 20) {
+    window.firstTrace.traced = performance.now();
+    clearInterval(looking);
+  }
+}, 10);
+";
+
+/// From now on the page notes the click that starts a recording and the first trace that follows.
+pub fn await_first_trace(page: &Session) {
+    page.run(FIRST_TRACE, json!([]));
+}
+
+/// From the click to the first trace, s, once both were seen.
+#[must_use]
+pub fn first_trace_s(page: &Session) -> Option<f64> {
+    let seen = page.run("return window.firstTrace", json!([]));
+    let at = |name: &str| seen[name].as_f64();
+    Some((at("traced")? - at("clicked")?) / 1e3)
+}
+
+/// Growth from the second to the last quarter up to which memory counts as flat.
+const FLAT: f64 = 0.10;
+
+/// How often memory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Resident memory of a window over time, bytes: medians of the second and of the last quarter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// Of the window's process.
+    pub window: [f64; 2],
+    /// Of the process that shows its page.
+    pub page: [f64; 2],
+}
+
+impl Memory {
+    /// Whether neither grows.
+    #[must_use]
+    pub fn is_flat(&self) -> bool {
+        let flat = |[early, late]: [f64; 2]| late / early - 1.0 <= FLAT;
+        flat(self.window) && flat(self.page)
+    }
+}
+
+/// Watches a window's memory; `None` when it ends meanwhile.
+#[must_use]
+pub fn memory(window: &Window, length: Duration) -> Option<Memory> {
+    let begun = Instant::now();
+    let (mut own, mut page) = (Vec::new(), Vec::new());
+    while begun.elapsed() < length {
+        let (of_window, of_page) = window.resident_bytes()?;
+        own.push(of_window);
+        page.push(of_page);
+        std::thread::sleep(LOOK_EVERY);
+    }
+    let median = |part: &[f64]| {
+        let mut sorted = part.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted.get(sorted.len() / 2).copied()
+    };
+    let quarters = |all: &[f64]| {
+        let quarter = all.len() / 4;
+        Some([
+            median(&all[quarter..quarter * 2])?,
+            median(&all[quarter * 3..])?,
+        ])
+    };
+    Some(Memory {
+        window: quarters(&own)?,
+        page: quarters(&page)?,
+    })
+}
