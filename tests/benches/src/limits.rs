@@ -76,6 +76,22 @@ pub(crate) const PAGED: (u64, usize, u32) = (86_400, 32, 256);
 /// Pages read.
 pub(crate) const SOCKET_PAGES: usize = 160;
 
+/// Starts of the window on a station that is set up, and recordings begun in it.
+pub(crate) const WINDOW_STARTS: usize = 5;
+/// See [`WINDOW_STARTS`].
+pub(crate) const FIRST_TRACES: usize = 3;
+/// Channels on the window's screen, their rate in Hz, and how long each number of them is watched: below
+/// the 30 s that a script may take in the page.
+pub(crate) const WINDOW_CHANNELS: [usize; 3] = [16, 64, 256];
+/// See [`WINDOW_CHANNELS`].
+pub(crate) const WINDOW_RATE_HZ: u32 = 1_000;
+/// See [`WINDOW_CHANNELS`].
+pub(crate) const WINDOW_LOOK: Duration = Duration::from_secs(20);
+/// How long the window's memory is watched, and with `--quick`. An hour is watched in `soak`.
+pub(crate) const WINDOW_FOR: Duration = Duration::from_secs(600);
+/// See [`WINDOW_FOR`].
+pub(crate) const WINDOW_QUICK: Duration = Duration::from_secs(120);
+
 /// The exported recording: seconds, channels, Hz (29 million samples).
 pub(crate) const EXPORTED: (usize, usize, usize) = (3_600, 32, 256);
 /// Exports timed; the best counts.

@@ -25,12 +25,14 @@ mod spectra;
 mod steps;
 mod synthetic;
 mod throughput;
+mod window;
 
 use crate::figure::{Figure, Report, Row, machine};
 use anyhow::Result;
 use clap::Parser;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// Measures the figures of the README. Without filters, all of them.
@@ -39,6 +41,9 @@ struct Arguments {
     /// File to write the figures to, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Watch for minutes what is otherwise watched for longer
+    #[arg(long)]
+    quick: bool,
     /// Names of groups to measure
     filters: Vec<String>,
 }
@@ -51,7 +56,7 @@ struct Group {
 }
 
 /// What a person waits for first, the long ones last.
-const GROUPS: [Group; 12] = [
+const GROUPS: [Group; 14] = [
     Group {
         name: "load",
         rows: &load::ROWS,
@@ -93,6 +98,11 @@ const GROUPS: [Group; 12] = [
         run: socket::run,
     },
     Group {
+        name: "window",
+        rows: &window::ROWS,
+        run: window::run,
+    },
+    Group {
         name: "export",
         rows: &export_speed::ROWS,
         run: export_speed::run,
@@ -112,10 +122,23 @@ const GROUPS: [Group; 12] = [
         rows: &memory::ROWS,
         run: memory::run,
     },
+    Group {
+        name: "window-memory",
+        rows: &window::MEMORY_ROWS,
+        run: window::run_memory,
+    },
 ];
+
+/// Whether what can be shortened is to be; see [`Arguments::quick`].
+static QUICK: OnceLock<bool> = OnceLock::new();
+
+fn quick() -> bool {
+    QUICK.get().copied().unwrap_or(false)
+}
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    QUICK.get_or_init(|| arguments.quick);
     let known = |filter: &String| {
         GROUPS
             .iter()

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::build::Environment;
 use crate::setup::{self, Need};
-use crate::{home, pyenv, shell};
+use crate::workspace::Workspace;
+use crate::{home, pyenv, shell, ui};
 
 /// The README's section of figures stands between these lines.
 const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --readme` -->";
@@ -20,6 +21,9 @@ pub(crate) struct BenchArgs {
     /// Write the table into the README as well
     #[arg(long)]
     readme: bool,
+    /// Watch for minutes what is otherwise watched for longer
+    #[arg(long)]
+    quick: bool,
     /// Further arguments for the benchmark program, such as names of figures
     filters: Vec<String>,
 }
@@ -34,6 +38,7 @@ pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
         soak: false,
     };
     let _lock = home::lock(&environment.target)?;
+    ui::ensure(&environment, &Workspace::load()?)?;
     let mut build = shell::cargo();
     build.args([
         "build",
@@ -45,6 +50,8 @@ pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
         "cli",
         "-p",
         "engine",
+        "-p",
+        "neurascale-desktop",
     ]);
     shell::run(build.envs(environment.variables("release")))?;
 
@@ -53,6 +60,7 @@ pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
     measure
         .arg("--json")
         .arg(&written)
+        .args(args.quick.then_some("--quick"))
         .args(&args.filters)
         .envs(environment.variables("release"));
     let measured = shell::run(&mut measure);

@@ -82,6 +82,16 @@ pub fn collects(view: &SessionView) -> bool {
             .any(|step| step.name == "collect" && step.state == StepState::Running)
 }
 
+/// Whether the recording of a running session is still to come.
+#[must_use]
+pub fn starts(view: &SessionView) -> bool {
+    view.state == SessionState::Running
+        && !view
+            .steps
+            .iter()
+            .any(|step| step.name == "collect" && step.state != StepState::Waiting)
+}
+
 /// Word for a provenance that must be marked loudly; `None` for a patient's own data.
 #[must_use]
 pub fn provenance(provenance: &str) -> Option<Text> {

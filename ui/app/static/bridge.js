@@ -59,6 +59,11 @@ async function scopeModule(fresh) {
   return module;
 }
 
+// Fetches and compiles it before it is wanted, while a recording is being prepared.
+export function warmScope() {
+  scopeModule(false).catch(() => {}); // the canvas that wants it will say what is wrong
+}
+
 export async function createScope(canvas, settings, fresh, onEvent) {
   try {
     made += 1;

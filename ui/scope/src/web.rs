@@ -415,6 +415,10 @@ fn painter(canvas: &HtmlCanvasElement) -> Result<egui_glow::Painter, JsValue> {
         .ok_or_else(|| error("this browser has no WebGL2"))?
         .dyn_into()
         .map_err(|_| error("the canvas serves another kind of graphics"))?;
+    #[allow(
+        clippy::arc_with_non_send_sync,
+        reason = "the painter wants one that can be sent; a page has one thread"
+    )]
     let gl = Arc::new(glow::Context::from_webgl2_context(context));
     egui_glow::Painter::new(gl, "", None, false).map_err(|problem| error(&problem.to_string()))
 }
@@ -461,7 +465,7 @@ fn listen(shared: &Rc<Shared>) -> Result<Vec<Listener>, JsValue> {
         shared.context_lost();
     })?;
     add("webglcontextrestored", |shared, _| {
-        shared.context_restored()
+        shared.context_restored();
     })?;
     Ok(listeners)
 }

@@ -7,13 +7,14 @@ use end_to_end::recordings;
 use serde_json::json;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 const PASSWORD: &str = "correct horse battery staple";
 
 /// EDF+D of one signal, Fp1 at 128 Hz, physical minimum above the maximum, gaps of 60 s and 120 s.
 const SOURCE: &str = "edge/discontinuous_derived.edf";
-/// The excerpt: 10 records of 1 s before its first gap, and 20 after it.
-const RECORDS: Range<usize> = 110..140;
+/// The excerpt: 10 records of 1 s before its first gap, and 30 after it.
+const RECORDS: Range<usize> = 110..150;
 const BEFORE_GAP: usize = 10;
 const GAP_S: usize = 60;
 const RATE_HZ: usize = 128;
@@ -116,9 +117,16 @@ fn number(person: Person<'_>, id: &str, name: &str) -> f64 {
         .unwrap_or_else(|_| panic!("{name} of {id} is {text:?}"))
 }
 
-/// Looks at the canvas for the highest point of the trace.
+/// Looks at the canvas for the highest point of the trace, once neither it nor the words beside it change:
+/// those follow each second.
 fn look(person: Person<'_>, picture: &Path) -> Seen {
     let page = person.page;
+    let mut before = String::new();
+    person.waits(PATIENCE, "the canvas stands still", || {
+        std::thread::sleep(Duration::from_millis(1_200));
+        let frames = person.attribute("scope-twin", "data-frames");
+        std::mem::replace(&mut before, frames.clone()) == frames
+    });
     let density = page
         .run("return devicePixelRatio", json!([]))
         .as_f64()
@@ -320,12 +328,11 @@ fn played(scale: u32) {
         newest() > AFTER.utc_ns() + SECOND_NS
     });
     ada.press("freeze");
-    std::thread::sleep(std::time::Duration::from_millis(1_500)); // the words beside the canvas follow each second
+    let seen = look(ada, &pictures("live"));
     assert!(
         newest() < AFTER.utc_ns() + 9 * SECOND_NS,
         "frozen too late: the sweep has come round"
     );
-    let seen = look(ada, &pictures("live"));
     assert!(
         (seen.density - f64::from(scale)).abs() < 1e-9,
         "{} pixels a CSS pixel",

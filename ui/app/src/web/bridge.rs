@@ -26,6 +26,8 @@ extern "C" {
     async fn js_quit(confirmed: bool) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = listen)]
     async fn js_listen(event: &str, then: &Function) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = warmScope)]
+    fn js_warm_scope();
     #[wasm_bindgen(catch, js_name = createScope)]
     async fn js_create_scope(
         canvas: &str,
@@ -179,6 +181,11 @@ pub(crate) async fn listen(event: &str, then: impl Fn(&str) + 'static) {
     {
         heard.forget(); // the program's whole life
     }
+}
+
+/// Makes the canvas' module ready before a canvas is wanted.
+pub(crate) fn warm_scope() {
+    js_warm_scope();
 }
 
 /// A canvas of traces.

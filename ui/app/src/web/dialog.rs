@@ -182,7 +182,7 @@ pub(crate) fn dialogs() -> impl IntoView {
                             }
                         }
                     >
-                        <h2 id="dialog-title">{dialog.title.clone()}</h2>
+                        <h2 id="dialog-title">{dialog.title}</h2>
                         {body}
                     </div>
                 </div>

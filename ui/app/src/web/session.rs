@@ -9,9 +9,9 @@ mod status;
 mod tools;
 
 use super::app::{App, app};
-use super::parts::{Load, loaded, poll};
+use super::parts::{Load, every, loaded, poll};
 use super::scope_view::Traces;
-use crate::limits::SESSION_POLL_MS;
+use crate::limits::{SESSION_POLL_MS, STARTING_POLL_MS};
 use crate::route::Route;
 use crate::words::{Text, common, session as words, t};
 use leptos::prelude::*;
@@ -89,6 +89,13 @@ impl Live {
         Effect::new(move |before: Option<()>| {
             app.changed.track();
             if before.is_some() {
+                ask();
+            }
+        });
+        // A recording that begins is seen when it does.
+        every(STARTING_POLL_MS, move || {
+            let starts = |view: &Load<SessionView>| matches!(view, Load::Ready(view) if crate::live::starts(view));
+            if view.with_untracked(starts) {
                 ask();
             }
         });

@@ -16,17 +16,28 @@ use leptos::task::spawn_local;
 use std::collections::BTreeMap;
 use ui_types::{FilterChoice, ScopeMode, ScopeSettings, ViewChoices, ViewChoicesReply, ViewSpec};
 
-/// How often what is not there yet is asked for again, a second apart: a device whose impedances are measured
-/// and that is calibrated first may take a minute until its recording begins, twice that on a loaded machine.
+/// How often what is not there yet is asked for again: a device whose impedances are measured and that is
+/// calibrated first may take a minute until its recording begins, twice that on a loaded machine.
 pub(super) const ATTEMPTS: u32 = 120;
 
-/// Asks again in a second, by raising what the asking follows.
+/// Of these so many follow each other quickly, for a recording that begins at once.
+const QUICK_ATTEMPTS: u32 = 20;
+
+/// Asks again, by raising what the asking follows: soon at first, then once a second.
 pub(super) fn again(attempt: RwSignal<u32>) {
+    let quick = attempt
+        .try_get_untracked()
+        .is_some_and(|tried| tried < QUICK_ATTEMPTS);
+    let pause_ms = if quick {
+        crate::limits::STARTING_POLL_MS
+    } else {
+        crate::limits::TICK_MS
+    };
     set_timeout(
         move || {
             attempt.try_update(|attempt| *attempt += 1);
         },
-        std::time::Duration::from_millis(crate::limits::TICK_MS.into()),
+        std::time::Duration::from_millis(pause_ms.into()),
     );
 }
 

@@ -151,6 +151,7 @@ impl Plan {
 /// The page.
 pub(crate) fn page(patient: String, protocol: String, order: String) -> impl IntoView {
     let app = app();
+    bridge::warm_scope();
     let plan = Plan {
         app,
         patient_id: StoredValue::new(patient.clone()),
