@@ -147,7 +147,8 @@ impl Station {
         command
             .env("NEURASCALE_DATA_DIR", self.path())
             .env_remove("NEURASCALE_PASSPHRASE_FILE")
-            // What this machine's site wants is not the test's.
+            // What this machine sleeps by, and what its site wants, is not the test's.
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
             .env(
                 "NEURASCALE_POLICY_FILE",
                 self.site_policy

@@ -129,6 +129,10 @@ fn config(programs: &Path, licences: &Path) -> Value {
             root.join("assets/systemd/neurascale-engine.service"),
         ),
         (
+            "/usr/share/polkit-1/rules.d/60-neurascale.rules".to_owned(),
+            root.join("assets/polkit/60-neurascale.rules"),
+        ),
+        (
             "/usr/lib/sysusers.d/neurascale.conf".to_owned(),
             root.join("src-tauri/packaging/neurascale.sysusers"),
         ),

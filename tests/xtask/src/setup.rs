@@ -105,6 +105,12 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["faketime", "-v"],
     },
     SystemPackage {
+        apt: "dbus",
+        need: Need::Tests,
+        reason: "dbus-daemon: a bus of the tests' own, on which one plays logind",
+        probe: &["dbus-daemon", "--version"],
+    },
+    SystemPackage {
         apt: "poppler-utils",
         need: Need::Tests,
         reason: "pdftotext and pdftoppm, which read the report back",

@@ -56,6 +56,7 @@ pub(crate) async fn collect(
     if session.without_store {
         return collected(room, session).await;
     }
+    let _awake = room.awake.hold();
     let (live, segments, events) = match begin(room, ctx, session).await? {
         Some(begun) => begun,
         None => return Err(given_way()),
@@ -360,6 +361,7 @@ async fn watch(
         ctx.beat(recorded_ns);
         pass_on(room, session, live, segments, events).await;
         crate::watching::quality(room, session, live).await;
+        crate::watching::awake(room, live);
         let bytes = || folder_bytes(&folder(room, live.recording));
         let (now, recorded_s) = (room.clock.host(), recorded_ns as f64 / 1e9);
         if let Some(low) = disk.look(now, &room.config.data_dir, recorded_s, warning_hours, bytes) {

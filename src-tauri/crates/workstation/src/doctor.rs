@@ -1,5 +1,6 @@
 //! Looking for what would get in the way of a session, and saying what to do.
 
+use crate::awake::{Obstacle, Standing};
 use crate::engine_room::Room;
 use crate::limits::{ASSUMED_BYTES_PER_HOUR, DISK_PROBLEM_HOURS};
 use std::path::Path;
@@ -51,7 +52,7 @@ pub(crate) async fn examine(room: &Room) -> Vec<Finding> {
     findings.push(policies(room));
     findings.push(ports());
     findings.push(clock());
-    findings.push(sleep());
+    findings.push(sleep(room).await);
     let discovery = room.drivers.discover().await;
     let found = format!("{} device(s) found", discovery.devices.len());
     findings.push(if discovery.problems.is_empty() {
@@ -211,20 +212,29 @@ fn clock() -> Finding {
     )
 }
 
-/// Whether sleep can be held off while recording.
-fn sleep() -> Finding {
-    if Path::new("/run/systemd/system").exists() {
-        return Finding::new(
-            "sleep",
-            Level::Warning,
-            "this engine does not hold sleep off by itself",
-            "Run it as the system service, or start sessions under 'systemd-inhibit --what=sleep'.",
-        );
+/// Whether sleep is held off, or would be while something records: that is tried.
+async fn sleep(room: &Room) -> Finding {
+    let (outcome, when) = match room.awake.standing() {
+        Standing::Held(refused) => (Ok(refused), "is held off now"),
+        Standing::Not(obstacle) => (Err(obstacle), ""),
+        Standing::Idle | Standing::Asking => {
+            let tried = room.awake.trial().await;
+            (tried, "can be held off, and is while something records")
+        }
+    };
+    match outcome {
+        Ok(refused) if refused.is_empty() => {
+            let found = format!("sleep, shutdown and restart: {when}");
+            Finding::new("sleep", Level::Good, found, "")
+        }
+        Ok(refused) => {
+            let found = format!("sleep: {when}; refused: {}", refused.join(", "));
+            let remedy = "See that nobody shuts the computer down or closes it while it records.";
+            Finding::new("sleep", Level::Warning, found, remedy)
+        }
+        Err(Obstacle { why, remedy, .. }) => {
+            let found = format!("sleep cannot be held off: {why}");
+            Finding::new("sleep", Level::Warning, found, remedy)
+        }
     }
-    Finding::new(
-        "sleep",
-        Level::Good,
-        "no service that puts this system to sleep was found",
-        "",
-    )
 }

@@ -1,12 +1,13 @@
 //! What every part of the composition shares.
 
+use crate::awake::Awake;
 use crate::config::Config;
 use crate::desk::{Desk, Person};
 use crate::devices::Drivers;
 use crate::doctor::Level;
 use crate::emergency::SafetyBoard;
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits::FLUSH_WAIT;
+use crate::limits::{FLUSH_WAIT, STORE_TRIAL};
 use crate::live::LiveBoard;
 use crate::notary::Notary;
 use crate::policies::SitePolicies;
@@ -22,6 +23,9 @@ use store::Store;
 use store::keys::{KeySource, RecoveryCode, StationKey};
 use workflow::Engine;
 
+/// Setting that is written to see whether the store takes a change.
+const TRIAL: &str = "store.trial";
+
 /// The rooms, wired. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Room {
@@ -30,6 +34,8 @@ pub(crate) struct Room {
     pub(crate) drivers: Drivers,
     pub(crate) safety: SafetyBoard,
     pub(crate) live: LiveBoard,
+    /// Sleep is held off while something records.
+    pub(crate) awake: Awake,
     pub(crate) desk: Arc<Desk>,
     pub(crate) site: Arc<SitePolicies>,
     /// Held while this machine's timing is measured.
@@ -74,12 +80,14 @@ pub(crate) struct Evidence {
 }
 
 impl Room {
+    /// Needs a tokio runtime.
     pub(crate) fn new(config: Arc<Config>, opened: Opened) -> Self {
         let clock = config.clock.clone();
         Self {
             drivers: Drivers::new(clock.clone()),
             safety: SafetyBoard::default(),
             live: LiveBoard::default(),
+            awake: Awake::start(),
             desk: Arc::default(),
             site: Arc::new(SitePolicies::read(&config.policy_file)),
             measuring: Arc::default(),
@@ -163,6 +171,19 @@ impl Room {
         };
         unstored.say(Timestamp(self.clock.utc().0), key, payload);
         true
+    }
+
+    /// Whether the store takes a change just now: it is open, nobody else holds it, its disk has
+    /// room.
+    pub(crate) async fn takes_commits(&self) -> Result<()> {
+        let records = self.records()?;
+        let commit = records.keep_setting(TRIAL, &true);
+        tokio::time::timeout(STORE_TRIAL, commit)
+            .await
+            .unwrap_or_else(|_| {
+                let message = "the store does not take a change in time";
+                Err(Error::new(ErrorKind::Store, message, ""))
+            })
     }
 
     pub(crate) fn protocol(&self, id: &str) -> Result<Protocol> {

@@ -8,6 +8,7 @@
 
 mod activities;
 mod alerts;
+mod awake;
 mod bedside;
 mod collect;
 mod config;

@@ -9,6 +9,19 @@ pub const MARK_QUEUE: usize = 256;
 /// Closed segments that wait to be noted in the ledger: an hour of 16 streams.
 pub const SEGMENT_QUEUE: usize = 1_024;
 
+/// How long the store may take to accept a trial change before 'start now' records without it. A
+/// commit takes milliseconds; recording is to run within 30 s of the call.
+pub const STORE_TRIAL: Duration = Duration::from_secs(3);
+
+/// Pause before a session that was recorded without the store is offered to it again.
+pub const TAKE_IN_RETRY: Duration = Duration::from_secs(2);
+
+/// How long the system may take to say whether it holds sleep off: it asks nobody.
+pub const AWAKE_ANSWER: Duration = Duration::from_secs(5);
+
+/// Pause before a system that does not hold sleep off is asked again.
+pub const AWAKE_RETRY: Duration = Duration::from_secs(5);
+
 /// How often a running collection says that it is alive, and looks whether it should end.
 pub const COLLECT_BEAT: Duration = Duration::from_millis(100);
 

@@ -145,22 +145,39 @@ impl Workstation {
     }
 
     /// Starts a session. It is durable when this returns, and goes on whatever becomes of the
-    /// caller.
+    /// caller. With `start_now` it records without the store where that is closed or takes nothing.
     ///
     /// # Errors
     /// An unknown patient, protocol or device, a device that is in use, computed data for a
     /// patient, or the store.
     pub async fn start_session(&self, new: NewSession) -> Result<SessionId> {
-        if let Err(error) = self.room.evidence() {
-            if new.start_now {
-                return self.start_without_store(new).await;
+        if new.start_now {
+            let stored = match self.room.takes_commits().await {
+                Ok(()) => self.start_stored(new.clone()).await,
+                Err(error) => Err(error),
+            };
+            return match stored {
+                Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::DiskFull) => {
+                    tracing::warn!(%error, "the store does not take a session");
+                    self.start_without_store(new).await
+                }
+                stored => stored,
+            };
+        }
+        self.start_stored(new).await.map_err(|error| {
+            if !matches!(error.kind(), ErrorKind::Store | ErrorKind::DiskFull) {
+                return error;
             }
             let remedy = format!(
                 "{} 'session start --now' records all the same.",
                 error.remedy()
             );
-            return Err(Error::new(error.kind(), error.to_string(), remedy.trim()));
-        }
+            Error::new(error.kind(), error.to_string(), remedy.trim())
+        })
+    }
+
+    async fn start_stored(&self, new: NewSession) -> Result<SessionId> {
+        self.room.evidence()?;
         let protocol = self.protocol_called(&new.protocol).await?;
         let device_class = self.class_of(&new).await?;
         if let Some(other) = self.session_on(&new.device).await? {
@@ -472,15 +489,24 @@ impl Workstation {
     /// The store.
     pub async fn sessions(&self) -> Result<Vec<SessionStatus>> {
         let mut all = Vec::new();
-        let unstored = self.room.unstored.all();
-        if self.room.evidence().is_err() && !unstored.is_empty() {
-            for one in unstored {
-                all.push(self.status_without_store(&one).await?);
-            }
-            return Ok(all);
+        for one in self.room.unstored.all() {
+            all.push(self.status_without_store(&one).await?);
         }
-        for record in self.room.records()?.sessions().await? {
-            all.push(self.status_of(record, Detail::List).await?);
+        let known = match self.room.records() {
+            Ok(records) => records.sessions().await,
+            Err(error) => Err(error),
+        };
+        match known {
+            Ok(records) => {
+                let listed: Vec<_> = all.iter().map(|status| status.record.id).collect();
+                for record in records.into_iter().filter(|r| !listed.contains(&r.id)) {
+                    all.push(self.status_of(record, Detail::List).await?);
+                }
+            }
+            Err(error) if all.is_empty() => return Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "only what is recorded without the store is listed")
+            }
         }
         Ok(all)
     }
@@ -543,9 +569,10 @@ impl Workstation {
         let folder = crate::collect::folder(&self.room, record.recording);
         let exists = folder.exists();
         // What is recorded without the store cannot be signed yet.
+        let unstored = self.room.unstored.get(record.id).is_some();
         let signed = match self.room.records() {
-            Ok(records) => records.is_signed(record.id).await?,
-            Err(_) => false,
+            Ok(records) if !unstored => records.is_signed(record.id).await?,
+            _ => false,
         };
         let mut status = SessionStatus {
             state,

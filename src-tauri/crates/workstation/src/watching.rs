@@ -1,6 +1,7 @@
 //! What acquisition tells, as events and marks in the record.
 
 use crate::alerts::Alert;
+use crate::awake::Standing;
 use crate::engine_room::Room;
 use crate::live::Live;
 use crate::notary::public_device_id;
@@ -200,6 +201,29 @@ pub(crate) async fn quality(room: &Room, session: &SessionRecord, live: &Live) {
         room.tell(session.id, &payload);
     }
 }
+
+/// Tells whether sleep is held off. Where nothing is known to put the computer to sleep, the
+/// doctor says so and nobody is called.
+pub(crate) fn awake(room: &Room, live: &Live) {
+    let text = match room.awake.standing() {
+        Standing::Not(obstacle) if obstacle.manager => format!(
+            "The computer may go to sleep while it records: {}. {}",
+            obstacle.why, obstacle.remedy
+        ),
+        Standing::Held(refused) if !refused.is_empty() => format!(
+            "Sleep is held off, but not {}: see that nobody shuts the computer down or closes it.",
+            refused.join(", ")
+        ),
+        Standing::Asking => return,
+        _ => {
+            live.alerts.settle(None, MAY_SLEEP);
+            return;
+        }
+    };
+    call(room, live, MAY_SLEEP, Severity::Warning, &text);
+}
+
+const MAY_SLEEP: &str = "may_sleep";
 
 /// The disk runs low: an alert beside the event.
 pub(crate) fn disk_low(room: &Room, live: &Live, low: &DiskSpaceLow) {

@@ -7,6 +7,7 @@ mod disk;
 mod kills;
 mod parsers;
 mod rpc;
+mod sleep;
 mod store;
 mod terminal;
 mod without_store;

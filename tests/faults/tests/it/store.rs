@@ -117,6 +117,58 @@ fn a_locked_store_stops_neither_the_record_nor_the_emergency_stop() {
     assert!(engine.wait().unwrap().success());
 }
 
+#[test]
+fn a_store_that_is_locked_at_the_start_keeps_nobody_from_recording() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let station = Station::new();
+    let mut engine = station.engine();
+    let held = runtime.block_on(lock(&station));
+    let began = Instant::now();
+    let started = station.ok(&[
+        "session",
+        "start",
+        "--training",
+        "--now",
+        "--duration",
+        "unlimited",
+    ]);
+    let notice = started["notice"].as_str().unwrap();
+    assert!(notice.contains("takes nothing"), "{started:#}");
+    let id = started["id"].as_str().unwrap();
+    let recorded = || station.session(id)["recorded_s"].as_f64().unwrap();
+    let begun = station.wait_for(Duration::from_secs(30), || recorded() > 0.5);
+    assert!(begun, "{}", station.log());
+    assert!(
+        began.elapsed() < Duration::from_secs(30),
+        "it records within 30 s"
+    );
+    emergency_stop(&station, 1);
+    let listed = station.ok(&["session", "list"]);
+    assert_eq!(listed["sessions"][0]["id"], id, "{listed:#}");
+    assert!(station.wait_for(Duration::from_secs(30), || recorded() > 2.0));
+    // It ends while the store is locked still, and becomes a session when that answers.
+    station.ok(&["session", "stop", id]);
+    let ended = station.wait_for(Duration::from_secs(30), || {
+        station.session(id)["state"] == "interrupted"
+    });
+    assert!(ended, "{:#}\n{}", station.session(id), station.log());
+    runtime.block_on(async { held.close().await.unwrap() });
+    let completed = station.wait_for(Duration::from_secs(60), || {
+        station.session(id)["state"] == "completed"
+    });
+    assert!(completed, "{:#}\n{}", station.session(id), station.log());
+    let verified = station.ok(&["recording", "verify", id]);
+    assert_eq!(verified["sound"], true, "{verified:#}");
+    assert_eq!(verified["in_ledger"], verified["segments"], "{verified:#}");
+    assert_eq!(entries(&station, "safety.emergency_stop"), 1);
+    assert_eq!(station.ok(&["ledger", "verify"])["sound"], true);
+    station.ok(&["engine", "stop"]);
+    assert!(engine.wait().unwrap().success());
+}
+
 /// How long the store is locked while many things happen, and how many.
 const LONG: Duration = Duration::from_secs(14);
 const LOSSES: usize = 60;

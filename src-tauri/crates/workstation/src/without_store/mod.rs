@@ -1,8 +1,9 @@
-//! Recording while the store cannot be opened: care does not wait for it.
+//! Recording while the store cannot be opened, or takes nothing: care does not wait for it.
 //!
 //! Such a session has no workflow, no ledger and no patient. Its recording is an ordinary one; what
 //! happens is kept in a log of its own (`without-store/<session>.log`), and all of it is taken in
-//! as a session of a temporary patient when the store opens again.
+//! as a session of a temporary patient when the store opens at a later start, or answers again after
+//! the session's end.
 //!
 //! The key: where the station key is certain, recording and log are under it as always. Where it is
 //! not (gone, or another than the store's), a key is made for this session and lies beside its log,
@@ -50,6 +51,14 @@ impl UnstoredBoard {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&session)
             .cloned()
+    }
+
+    /// It is a session of the store now.
+    fn leave(&self, session: SessionId) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&session);
     }
 
     /// All, newest first.

@@ -24,6 +24,8 @@ pub(crate) struct Unstored {
     /// What its recording and log are under.
     pub(crate) key: StationKey,
     log: Mutex<SessionLog>,
+    /// Why it is not in the store.
+    notice: &'static str,
     ended: AtomicBool,
     /// The engine stops.
     given_way: AtomicBool,
@@ -38,11 +40,22 @@ impl Beat for Unstored {
 }
 
 impl Unstored {
-    fn new(record: SessionRecord, key: StationKey, log: SessionLog, ended: bool) -> Self {
+    fn new(
+        room: &Room,
+        record: SessionRecord,
+        key: StationKey,
+        log: SessionLog,
+        ended: bool,
+    ) -> Self {
+        let notice = match room.evidence() {
+            Ok(_) => NOT_ANSWERING,
+            Err(_) => NOT_OPEN,
+        };
         Self {
             record,
             key,
             log: Mutex::new(log),
+            notice,
             ended: AtomicBool::new(ended),
             given_way: AtomicBool::new(false),
         }
@@ -93,7 +106,7 @@ impl Unstored {
                 _ => StepState::Waiting,
             },
             notes: if step == Step::Collect {
-                vec![NOTICE.to_owned()]
+                vec![self.notice.to_owned()]
             } else {
                 Vec::new()
             },
@@ -106,18 +119,21 @@ impl Unstored {
 }
 
 /// What people are told of such a session.
-pub(crate) const NOTICE: &str = "The store is not open: this is recorded without it, under a \
-    temporary identity. It becomes an ordinary session, with ledger and report, when the store \
-    opens at a later start.";
+const NOT_OPEN: &str = "The store is not open: this is recorded without it, under a temporary \
+    identity. It becomes an ordinary session, with ledger and report, when the store opens at a \
+    later start.";
+const NOT_ANSWERING: &str = "The store takes nothing just now (another program holds it, or its \
+    disk is full): this is recorded without it, under a temporary identity. It becomes an ordinary \
+    session, with ledger and report, when it has ended and the store answers.";
 
 impl Workstation {
     /// What is to be said of a session beside its id; `None` when it is an ordinary one.
     #[must_use]
     pub fn notice(&self, id: SessionId) -> Option<String> {
-        self.room.unstored.get(id).map(|_| NOTICE.to_owned())
+        (self.room.unstored.get(id)).map(|unstored| unstored.notice.to_owned())
     }
 
-    /// Starts a session although the store is closed.
+    /// Starts a session although the store is closed, or takes nothing.
     pub(crate) async fn start_without_store(&self, new: NewSession) -> Result<SessionId> {
         let protocol = self.protocol_called(&new.protocol).await?;
         let device_class = self.class_of(&new).await?;
@@ -216,6 +232,7 @@ impl Workstation {
         let logged = log::read(&folder, session, &key)?;
         let log = SessionLog::reopen(&folder, session)?;
         Ok(Arc::new(Unstored::new(
+            &self.room,
             logged.record,
             key,
             log,
@@ -225,23 +242,31 @@ impl Workstation {
 
     fn run_without_store(&self, unstored: Arc<Unstored>) {
         self.room.unstored.enter(unstored.clone());
-        let room = self.room.clone();
+        let workstation = self.clone();
         tokio::spawn(async move {
-            let session = unstored.record.id;
-            loop {
-                match collect(&room, unstored.as_ref(), &unstored.record).await {
-                    Ok(_) => return unstored.end(),
-                    Err(_) if unstored.is_cancelled() => return,
-                    Err(error) => {
-                        tracing::error!(%session, %error, "recording without the store failed");
-                        if room.live.end_was_asked(session) {
-                            return unstored.end();
-                        }
-                    }
-                }
-                tokio::time::sleep(UNSTORED_RETRY).await;
+            record(&workstation.room, &unstored).await;
+            if unstored.state() != SessionState::Running && workstation.room.evidence().is_ok() {
+                super::take_in::take_in_when_possible(&workstation, unstored.record.id).await;
             }
         });
+    }
+}
+
+/// Collects until its end, or until the engine stops.
+async fn record(room: &Room, unstored: &Unstored) {
+    let session = unstored.record.id;
+    loop {
+        match collect(room, unstored, &unstored.record).await {
+            Ok(_) => return unstored.end(),
+            Err(_) if unstored.is_cancelled() => return,
+            Err(error) => {
+                tracing::error!(%session, %error, "recording without the store failed");
+                if room.live.end_was_asked(session) {
+                    return unstored.end();
+                }
+            }
+        }
+        tokio::time::sleep(UNSTORED_RETRY).await;
     }
 }
 
@@ -255,7 +280,7 @@ fn begin(room: &Room, record: SessionRecord) -> Result<Arc<Unstored>> {
         None => log::make_key(&folder, record.id.0)?,
     };
     let log = SessionLog::create(&folder, &record, &key)?;
-    Ok(Arc::new(Unstored::new(record, key, log, false)))
+    Ok(Arc::new(Unstored::new(room, record, key, log, false)))
 }
 
 /// Whether a session was interrupted just now, so that whoever is recorded is likely still there.

@@ -4,7 +4,9 @@ use super::log::{self, Logged};
 use super::{folder, session::is_recent};
 use crate::error::{Error, ErrorKind, Result};
 use crate::facade::Workstation;
+use crate::limits::TAKE_IN_RETRY;
 use crate::sessions::PatientChoice;
+use clinic::SessionId;
 use events::payloads::SessionStarted;
 use recording::{
     ClockAnchor, KeyRing, OsEntropy, OsStorage, Recorder, Recording, RecordingError, StationKey,
@@ -24,6 +26,30 @@ pub(crate) async fn take_in_all(workstation: &Workstation) {
                 tracing::error!(%session, %error, "a recording without store is not taken in");
             }
         }
+    }
+}
+
+/// Takes in a session that has ended, as soon as the store takes commits again.
+pub(super) async fn take_in_when_possible(workstation: &Workstation, session: SessionId) {
+    loop {
+        let taken = match workstation.room.takes_commits().await {
+            Ok(()) => take_in(workstation, session.0).await,
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(()) => {
+                tracing::info!(%session, "a recording without store is a session now");
+                return;
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Store | ErrorKind::DiskFull) => {
+                tracing::debug!(%session, %error, "the store does not answer yet");
+            }
+            Err(error) => {
+                tracing::error!(%session, %error, "a recording without store is not taken in");
+                return;
+            }
+        }
+        tokio::time::sleep(TAKE_IN_RETRY).await;
     }
 }
 
@@ -85,6 +111,8 @@ async fn take_in(workstation: &Workstation, session: Uuid) -> Result<()> {
     for event in events {
         room.notary()?.send(event).await?;
     }
+    // From here on its events go to the store.
+    room.unstored.leave(record.id);
     workstation.start_workflow(&record).await?;
     log::remove(&folder, session)
 }
