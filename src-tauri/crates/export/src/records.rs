@@ -86,7 +86,7 @@ pub(crate) fn write(
         for worker in 0..workers {
             // One chunk waits to be written while the next is made.
             let (finished, queue) = mpsc::sync_channel(1);
-            let (used, returned) = mpsc::channel();
+            let (used, returned) = mpsc::sync_channel(1);
             ready.push((queue, used));
             let (encoder, chunks) = (&encoder, &chunks);
             scope.spawn(move || {
@@ -110,8 +110,8 @@ pub(crate) fn write(
             };
             let bytes: Vec<u8> = queue.recv().map_err(stopped)??;
             write(chunk, &bytes)?;
-            // The thread has ended when it has no further chunk.
-            let _ = used.send(bytes);
+            // Memory to be used again; the thread may have ended, or have enough.
+            let _ = used.try_send(bytes);
         }
         Ok(())
     })

@@ -146,6 +146,12 @@ impl Workstation {
         }
     }
 
+    /// The time, by the clock that everything here goes by.
+    #[must_use]
+    pub fn utc(&self) -> signal::UtcNanos {
+        self.room.clock.utc()
+    }
+
     /// Why the store is not open: the problem and what to do.
     #[must_use]
     pub fn store_problem(&self) -> Option<(String, String)> {

@@ -505,7 +505,7 @@ impl Workstation {
             }
             Err(error) if all.is_empty() => return Err(error),
             Err(error) => {
-                tracing::debug!(%error, "only what is recorded without the store is listed")
+                tracing::debug!(%error, "only what is recorded without the store is listed");
             }
         }
         Ok(all)

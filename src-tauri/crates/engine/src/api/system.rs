@@ -5,14 +5,12 @@ use crate::limits::BUNDLE_LOG_BYTES;
 use crate::rpc::Calls;
 use crate::serve::Shared;
 use std::path::Path;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use ui_types::{
     ApiError, BackupCreate, BackupCreateReply, Doctor, DoctorReply, EngineStatus,
     EngineStatusReply, EngineStop, ErrorCode, Finding, FindingLevel, Nothing, PROTOCOL_VERSION,
     PolicyInForce, RecoveryCode, RecoveryCodeReply, SupportBundle, SupportBundleReply,
 };
-use workstation::Level;
+use workstation::{Level, rfc3339_here};
 
 pub(super) fn add(calls: Calls<Shared>) -> Calls<Shared> {
     calls
