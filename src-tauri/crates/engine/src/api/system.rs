@@ -76,9 +76,7 @@ async fn bundle(shared: &Shared) -> SupportBundleReply {
     }
     let log = crate::log_file::tail(&shared.life.data_dir.join("logs"), BUNDLE_LOG_BYTES);
     SupportBundleReply {
-        made: OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
+        made: rfc3339_here(shared.workstation.utc()),
         version: status.version,
         protocol: status.protocol,
         system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
