@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: what takes hours. CI runs a tenth of each.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -15,7 +16,7 @@ pub(crate) struct SoakArgs {
     /// Time for each fuzz target, in seconds
     #[arg(long, default_value_t = FUZZ_TARGET_S)]
     fuzz_seconds: u32,
-    /// Only tests whose name contains one of these
+    /// Only tests and fuzz targets whose name contains one of these
     filters: Vec<String>,
 }
 
@@ -38,16 +39,11 @@ pub(crate) fn soak(args: SoakArgs) -> Result<ExitCode> {
     }
 }
 
-/// Each parser under libFuzzer, where a nightly compiler and cargo-fuzz are installed. Without them the
-/// same parsers meet seeded random mutations in the faults package, whose counts `soak` multiplies.
+/// Each parser under libFuzzer. cargo-fuzz asks for options of the compiler that are not stable; a stable one
+/// takes them when told that it builds itself, so that no further toolchain is needed.
 fn fuzz(args: &SoakArgs, environment: &Environment) -> Result<()> {
     let folder = shell::root().join("tests/fuzz");
-    if !shell::works(shell::command("cargo").args(["+nightly", "fuzz", "--version"])) {
-        println!(
-            "SKIPPED: libFuzzer (needs a nightly toolchain and cargo-fuzz); seeded mutations run instead"
-        );
-        return Ok(());
-    }
+    let fuzzer = fuzzer()?;
     let mut targets = Vec::new();
     for entry in
         fs::read_dir(folder.join("fuzz_targets")).context("cannot list the fuzz targets")?
@@ -58,6 +54,9 @@ fn fuzz(args: &SoakArgs, environment: &Environment) -> Result<()> {
                 .map(|stem| stem.to_string_lossy().into_owned()),
         );
     }
+    targets.retain(|target| {
+        args.filters.is_empty() || args.filters.iter().any(|filter| target.contains(filter))
+    });
     targets.sort();
     for target in targets {
         let limit = format!("-max_total_time={}", args.fuzz_seconds);
@@ -65,9 +64,9 @@ fn fuzz(args: &SoakArgs, environment: &Environment) -> Result<()> {
         let found = environment.target.join("fuzz-corpus").join(&target);
         fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
         let kept = folder.join("corpus").join(&target);
-        let mut command = shell::command("cargo");
+        let mut command = shell::command(&fuzzer);
         command
-            .args(["+nightly", "fuzz", "run", "--fuzz-dir"])
+            .args(["run", "--fuzz-dir"])
             .arg(&folder)
             .arg(&target)
             .arg(found);
@@ -76,9 +75,26 @@ fn fuzz(args: &SoakArgs, environment: &Environment) -> Result<()> {
         }
         shell::run(
             command
+                .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_DIR", environment.target.join("fuzz"))
                 .args(["--", &limit]),
         )?;
     }
     Ok(())
+}
+
+/// cargo-fuzz, installed into the cache folder when this person has none.
+fn fuzzer() -> Result<PathBuf> {
+    let known = PathBuf::from("cargo-fuzz");
+    if shell::works(shell::command(&known).arg("--version")) {
+        return Ok(known);
+    }
+    let root = home::cache()?.join("tools");
+    let own = root.join("bin/cargo-fuzz");
+    if !shell::works(shell::command(&own).arg("--version")) {
+        let mut install = shell::cargo();
+        install.args(["install", "--locked", "cargo-fuzz", "--root"]);
+        shell::run(install.arg(&root))?;
+    }
+    Ok(own)
 }

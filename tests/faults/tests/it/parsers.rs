@@ -4,7 +4,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-// A library of its own for cargo-fuzz, which needs a nightly compiler.
+// A library of its own for cargo-fuzz, which builds it with options of its own.
 #[path = "../../../fuzz/src/lib.rs"]
 #[allow(unreachable_pub, reason = "public to the fuzz targets")]
 mod targets;
