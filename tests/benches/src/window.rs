@@ -138,8 +138,11 @@ fn click_to_trace(row: Row) -> Result<Figure> {
     let ada = Person { page: &window.page };
     gauge::await_first_trace(&window.page);
     let mut all = Times::default();
-    for _ in 0..FIRST_TRACES {
-        ada.prepares_session("Training");
+    for turn in 0..FIRST_TRACES {
+        // One who was recorded waits for a signature.
+        let family = format!("Turn{turn}");
+        ada.registers_training_patient(&family, "Tilda", "1971-04-02", &format!("77{turn}"));
+        ada.prepares_session(&family);
         ada.choose("protocol", "free-recording");
         ada.press("start");
         let mut seen = None;
@@ -250,7 +253,15 @@ fn frames_of(channels: usize) -> Result<Frames> {
     let bedside = Bedside::new();
     let (window, id) = showing(&bedside, channels)?;
     let hz = f64::from(WINDOW_RATE_HZ);
-    gauge::frames(&window.page, &id, "as-recorded", hz, WINDOW_LOOK).map_err(|why| anyhow!(why))
+    let watch = |frames| {
+        gauge::watch(&window.page, &id, "as-recorded", hz, WINDOW_LOOK, frames)
+            .map_err(|why| anyhow!(why))
+    };
+    let late = watch(false)?;
+    Ok(Frames {
+        late_s: late.late_s,
+        ..watch(true)?
+    })
 }
 
 fn memory(row: Row) -> Result<Figure> {

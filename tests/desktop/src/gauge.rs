@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 /// Seconds, as they were measured.
 pub type Seconds = Vec<f64>;
 
-/// What the frames of a canvas came to.
+/// What was seen of a feed and of the frames of the canvas.
 #[derive(Debug, Clone, Default)]
 pub struct Frames {
-    /// From the call of a frame to its last pixel, s.
+    /// From the call of a frame to its last pixel, s; empty where only messages were looked at.
     pub cost_s: Seconds,
     /// From a message's arrival in the page to the end of the next frame, s.
     pub to_pixel_s: Seconds,
@@ -23,22 +23,22 @@ pub struct Frames {
     pub length_s: f64,
 }
 
-/// A feed beside the one that is shown, whose messages are looked at as they arrive, and the frames that the
-/// canvas paints meanwhile. The samples' times are the engine's, of the same machine's clock.
+/// A feed beside the one that is shown, whose messages are looked at as they arrive, and, where wanted, the
+/// frames that the canvas paints meanwhile. The samples' times are the engine's, of the same machine's clock.
 const FRAMES: &str = r"
-const [request, ms, done] = arguments;
+const [request, ms, withFrames, done] = arguments;
 const { invoke, Channel } = window.__TAURI__.core;
 const canvas = document.querySelector(`canvas[data-testid='scope']`);
 const gl = canvas.getContext('webgl2');
 const pixel = new Uint8Array(4);
 const late = [], arrivals = [], frames = [];
 let drawn = 0;
-gl.drawElements = function (...values) {
+if (withFrames) gl.drawElements = function (...values) {
   drawn += 1;
   return WebGL2RenderingContext.prototype.drawElements.apply(this, values);
 };
 const plain = window.requestAnimationFrame;
-window.requestAnimationFrame = (callback) => plain.call(window, (at) => {
+if (withFrames) window.requestAnimationFrame = (callback) => plain.call(window, (at) => {
   const [before, begun] = [drawn, performance.now()];
   callback(at);
   if (drawn > before) {
@@ -74,24 +74,27 @@ invoke('open_feed', { request, channel }).then(
 );
 ";
 
-/// Watches the canvas that shows a session for a while. `columns_per_s` at the stream's rate makes every
+/// Watches a feed beside the canvas that shows a session for a while, and with `frames` the canvas as well:
+/// waiting for every pixel of a frame keeps messages waiting, so that their lateness is to be had without.
+/// `columns_per_s` at the stream's rate makes every
 /// sample a column, so that a message's last column is its last sample.
 ///
 /// # Errors
 /// What the shell said to the feed.
-pub fn frames(
+pub fn watch(
     page: &Session,
     session: &str,
     montage: &str,
     columns_per_s: f64,
     length: Duration,
+    frames: bool,
 ) -> Result<Frames, String> {
     let request = json!({
         "id": session, "spec": { "montage": montage, "filters": {} },
         "columns_per_s": columns_per_s, "history_s": 0.0,
     });
     let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    let seen = page.run_async(FRAMES, json!([request, ms]));
+    let seen = page.run_async(FRAMES, json!([request, ms, frames]));
     if let Some(error) = seen["error"].as_str() {
         return Err(error.to_owned());
     }
@@ -99,18 +102,18 @@ pub fn frames(
         let all = seen[name].as_array().into_iter().flatten();
         all.filter_map(Value::as_f64).collect()
     };
-    let frames: Vec<(f64, f64)> = seen["frames"]
+    let painted: Vec<(f64, f64)> = seen["frames"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|frame| Some((frame[0].as_f64()?, frame[1].as_f64()?)))
         .collect();
     let to_pixel = list("arrivals").into_iter().filter_map(|arrived| {
-        let next = frames.iter().find(|(begun, _)| *begun >= arrived)?;
+        let next = painted.iter().find(|(begun, _)| *begun >= arrived)?;
         Some((next.1 - arrived) / 1e3)
     });
     Ok(Frames {
-        cost_s: frames
+        cost_s: painted
             .iter()
             .map(|(begun, end)| (end - begun) / 1e3)
             .collect(),
