@@ -14,6 +14,7 @@ pub mod conformance;
 mod device;
 mod driver;
 mod error;
+mod settings;
 mod sink;
 
 pub use clock::{Clock, SystemClock};
@@ -22,4 +23,5 @@ pub use device::{
 };
 pub use driver::{DeviceSummary, Driver, Settings};
 pub use error::{DeviceError, ErrorKind};
+pub use settings::SettingsReader;
 pub use sink::{Collected, DeviceEvent, Sink};

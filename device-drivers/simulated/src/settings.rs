@@ -1,8 +1,7 @@
-//! Reading settings: every name and value is known, or refused with what would be.
+//! The setting that this room's drivers share: how fast a source goes.
 
 use crate::limits::{MAX_SPEED, MIN_SPEED};
-use contract::{DeviceError, ErrorKind, Pacing, Settings};
-use std::str::FromStr;
+use contract::{DeviceError, Pacing, SettingsReader};
 
 /// How fast a source goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,73 +26,15 @@ impl Speed {
     }
 }
 
-/// Takes settings by name and remembers which names exist.
-pub(crate) struct Reader<'a> {
-    operation: &'a str,
-    settings: &'a Settings,
-    known: Vec<&'static str>,
+/// A reader of this room's settings.
+pub(crate) trait SpeedSetting {
+    /// The setting `speed`: a number, or `max`.
+    fn speed(&mut self) -> Result<Speed, DeviceError>;
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) const fn new(operation: &'a str, settings: &'a Settings) -> Self {
-        Self {
-            operation,
-            settings,
-            known: Vec::new(),
-        }
-    }
-
-    pub(crate) fn refuse(&self, message: impl Into<String>) -> DeviceError {
-        DeviceError::new(ErrorKind::Settings, self.operation, message)
-    }
-
-    pub(crate) fn text(&mut self, name: &'static str) -> Option<&'a str> {
-        self.known.push(name);
-        self.settings.get(name).map(String::as_str)
-    }
-
-    /// The value of `name`, which must satisfy `valid`; `expects` says what that is.
-    pub(crate) fn parsed<T: FromStr>(
-        &mut self,
-        name: &'static str,
-        expects: &str,
-        valid: impl Fn(&T) -> bool,
-    ) -> Result<Option<T>, DeviceError> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        match text.trim().parse::<T>() {
-            Ok(value) if valid(&value) => Ok(Some(value)),
-            _ => Err(self.refuse(format!("setting {name} must be {expects}"))),
-        }
-    }
-
-    /// One of the words given with their meanings.
-    pub(crate) fn word<T: Copy>(
-        &mut self,
-        name: &'static str,
-        words: &[(&str, T)],
-    ) -> Result<Option<T>, DeviceError> {
-        let Some(text) = self.text(name) else {
-            return Ok(None);
-        };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text.trim()) {
-            return Ok(Some(*value));
-        }
-        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        Err(self.refuse(format!(
-            "setting {name} must be one of: {}",
-            known.join(", ")
-        )))
-    }
-
-    pub(crate) fn speed(&mut self) -> Result<Speed, DeviceError> {
-        if self
-            .settings
-            .get("speed")
-            .is_some_and(|text| text.trim() == "max")
-        {
-            self.known.push("speed");
+impl SpeedSetting for SettingsReader<'_> {
+    fn speed(&mut self) -> Result<Speed, DeviceError> {
+        if self.text("speed").is_some_and(|text| text.trim() == "max") {
             return Ok(Speed::Max);
         }
         let expects = format!("'max' or a number from {MIN_SPEED} to {MAX_SPEED}");
@@ -101,20 +42,5 @@ impl<'a> Reader<'a> {
             (MIN_SPEED..=MAX_SPEED).contains(times)
         })?;
         Ok(Speed::Times(times.unwrap_or(1.0)))
-    }
-
-    /// Refuses names that were never asked for.
-    pub(crate) fn finish(self) -> Result<(), DeviceError> {
-        match self
-            .settings
-            .keys()
-            .find(|name| !self.known.contains(&name.as_str()))
-        {
-            None => Ok(()),
-            Some(name) => Err(self.refuse(format!(
-                "there is no setting '{name}' here; known are: {}",
-                self.known.join(", ")
-            ))),
-        }
     }
 }

@@ -5,8 +5,10 @@ mod plan;
 mod scan;
 
 use crate::edf::EdfError;
-use crate::settings::Reader as SettingsReader;
-use contract::{Clock, Device, DeviceError, DeviceSummary, Driver, ErrorKind, Settings};
+use crate::settings::SpeedSetting as _;
+use contract::{
+    Clock, Device, DeviceError, DeviceSummary, Driver, ErrorKind, Settings, SettingsReader,
+};
 use device::PlaybackDevice;
 use std::fs::File;
 use std::path::Path;

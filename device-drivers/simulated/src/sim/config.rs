@@ -3,8 +3,8 @@
 use super::model::Model;
 use super::script::{EyeState, Script};
 use crate::limits::{MAX_CHANNELS_SIMULATED, MAX_RATE_HZ, MAX_SCRIPT_TIME_S};
-use crate::settings::{Reader, Speed};
-use contract::{Clock, DeviceError, ErrorKind, Settings};
+use crate::settings::{Speed, SpeedSetting as _};
+use contract::{Clock, DeviceError, ErrorKind, Settings, SettingsReader};
 use signal::UtcNanos;
 
 /// What the signal channels carry.
@@ -53,7 +53,7 @@ impl Config {
         clock: &dyn Clock,
     ) -> Result<Self, DeviceError> {
         let operation = format!("open simulated:{address}");
-        let mut reader = Reader::new(&operation, settings);
+        let mut reader = SettingsReader::new(&operation, settings);
         let model = match address {
             "headset" => Model::Headset,
             "psg" => Model::Psg,
@@ -76,7 +76,7 @@ impl Config {
 
     fn common(
         model: Model,
-        reader: &mut Reader<'_>,
+        reader: &mut SettingsReader<'_>,
         clock: &dyn Clock,
     ) -> Result<Self, DeviceError> {
         let script = match reader.text("script") {
@@ -141,7 +141,7 @@ impl Config {
     }
 }
 
-fn amplifier(reader: &mut Reader<'_>) -> Result<Model, DeviceError> {
+fn amplifier(reader: &mut SettingsReader<'_>) -> Result<Model, DeviceError> {
     let expects = format!("a number from 1 to {MAX_CHANNELS_SIMULATED}");
     let channels = reader.parsed("channels", &expects, |n: &usize| {
         (1..=MAX_CHANNELS_SIMULATED).contains(n)

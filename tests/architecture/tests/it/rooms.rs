@@ -16,6 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dsp", &["signal"]),
     ("recording", &["signal"]),
     ("contract", &["signal"]),
+    // They play what the simulator computes, and know nothing of the drivers that read them.
+    ("emulators", &["contract", "signal", "simulated"]),
     // They define the traits of their storage, so that nothing below them exists.
     ("events", &[]),
     ("workflow", &[]),
@@ -52,6 +54,7 @@ const NOT_WIRED: &[&str] = &[
     "workstation",
     "app",
     "scope",
+    "emulators",
 ];
 
 /// What a device driver may use; a driver never knows who records it.
@@ -62,7 +65,8 @@ fn is_test(package: &Package) -> bool {
 }
 
 fn is_driver(package: &Package) -> bool {
-    folder(package).starts_with("device-drivers/") && package.name.as_str() != "contract"
+    folder(package).starts_with("device-drivers/")
+        && !["contract", "emulators"].contains(&package.name.as_str())
 }
 
 /// Our own crates that `package` uses, for the given kinds.

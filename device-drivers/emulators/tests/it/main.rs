@@ -1,0 +1,3 @@
+//! The emulators' own parts: what is played, and when.
+
+mod source;
