@@ -2,7 +2,7 @@
 
 use crate::SourceError;
 use crate::source::{Provenance, Run, Source, SourceInfo};
-use recording::{Piece, Recording};
+use recording::{Piece, Recording, StreamQuality};
 use signal::{Annotation, Gap, SampleType, Samples, StreamIndex, UtcNanos};
 
 /// Reads a recording piece by piece, in bounded memory.
@@ -80,6 +80,10 @@ impl Source for RecordingSource<'_> {
             .into_iter()
             .map(|known| known.gap)
             .collect())
+    }
+
+    fn quality(&self, stream: StreamIndex) -> Result<Option<StreamQuality>, SourceError> {
+        Ok(Some(recording::stream_quality(self.recording, stream)?))
     }
 
     fn annotations(&self) -> Result<Vec<Annotation>, SourceError> {

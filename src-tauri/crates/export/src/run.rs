@@ -477,9 +477,20 @@ impl Sidecars<'_> {
             .map(|stream| stream.index)
             .zip(&survey.plans)
             .collect();
+        let mut qualities = Vec::new();
+        for (index, _) in &streams {
+            let quality = source
+                .quality(*index)
+                .map_err(|source| ExportError::Source {
+                    operation: "judge a stream's clock",
+                    source,
+                })?;
+            qualities.extend(quality);
+        }
         let context = Context {
             clock: self.clock,
             streams: &streams,
+            qualities: &qualities,
             omitted: &survey.omitted,
             dropped_annotations: self.dropped,
             warnings: &survey.warnings,

@@ -6,6 +6,7 @@ use crate::options::ExportOptions;
 use crate::outcome::{Omitted, SignalFile, SignalScale};
 use crate::plan::StreamPlan;
 use crate::source::SourceInfo;
+use recording::StreamQuality;
 use serde::Serialize;
 use signal::{AnnotationOrigin, Gap, GapCause, Missing, NANOS_PER_S, UtcNanos};
 use std::fmt::Write as _;
@@ -64,6 +65,7 @@ struct Manifest<'a> {
     digital_values: &'static str,
     files: Vec<ManifestFile<'a>>,
     runs: Vec<ManifestRun>,
+    stream_quality: Vec<ManifestQuality<'a>>,
     omitted_streams: &'a [Omitted],
     dropped_annotations: usize,
     warnings: &'a [String],
@@ -97,6 +99,28 @@ struct ManifestRun {
     fitted_rate_hz: Option<f64>,
 }
 
+/// How honest a stream's time is and what it lost. The constant part of the latency is in none of it.
+#[derive(Serialize)]
+struct ManifestQuality<'a> {
+    stream: u16,
+    name: &'a str,
+    nominal_rate_hz: Option<f64>,
+    found_rate_hz: Option<f64>,
+    drift_ppm: Option<f64>,
+    jitter_ms_rms: Option<f64>,
+    samples: u64,
+    missing_samples: u64,
+    losses: Vec<ManifestLoss>,
+}
+
+#[derive(Serialize)]
+struct ManifestLoss {
+    cause: &'static str,
+    gaps: u64,
+    missing_samples: u64,
+    uncertain_gaps: u64,
+}
+
 /// A file with samples, as the manifest lists it.
 pub(crate) struct Listed<'a> {
     pub(crate) name: &'a str,
@@ -110,6 +134,7 @@ pub(crate) struct Listed<'a> {
 pub(crate) struct Context<'a> {
     pub(crate) clock: Clock<'a>,
     pub(crate) streams: &'a [(signal::StreamIndex, &'a StreamPlan)],
+    pub(crate) qualities: &'a [StreamQuality],
     pub(crate) omitted: &'a [Omitted],
     pub(crate) dropped_annotations: usize,
     pub(crate) warnings: &'a [String],
@@ -144,6 +169,9 @@ pub(crate) fn manifest(context: &Context<'_>, files: &[Listed<'_>]) -> serde_jso
             .iter()
             .flat_map(|(index, plan)| runs(clock, *index, plan))
             .collect(),
+        stream_quality: (context.qualities.iter())
+            .map(|quality| manifest_quality(clock.info, quality))
+            .collect(),
         omitted_streams: context.omitted,
         dropped_annotations: context.dropped_annotations,
         warnings: context.warnings,
@@ -167,6 +195,28 @@ fn manifest_file<'a>(clock: Clock<'_>, file: &Listed<'a>) -> ManifestFile<'a> {
         streams: file.signals.streams.iter().map(|stream| stream.0).collect(),
         first_index_and_samples: &file.signals.ranges,
         signals: &file.signals.scales,
+    }
+}
+
+fn manifest_quality<'a>(info: &'a SourceInfo, quality: &StreamQuality) -> ManifestQuality<'a> {
+    let stream = info.streams.get(usize::from(quality.stream.0));
+    ManifestQuality {
+        stream: quality.stream.0,
+        name: stream.map_or("", |stream| stream.name.as_str()),
+        nominal_rate_hz: quality.nominal_hz,
+        found_rate_hz: quality.found_hz,
+        drift_ppm: quality.drift_ppm(),
+        jitter_ms_rms: quality.jitter_ms,
+        samples: quality.samples,
+        missing_samples: quality.lost(),
+        losses: (quality.losses.iter())
+            .map(|loss| ManifestLoss {
+                cause: cause(loss.cause),
+                gaps: loss.gaps,
+                missing_samples: loss.samples,
+                uncertain_gaps: loss.uncertain,
+            })
+            .collect(),
     }
 }
 

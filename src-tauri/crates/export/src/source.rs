@@ -1,6 +1,7 @@
 //! What an export reads from: a recording, seen as runs of unbroken samples.
 
 use crate::SourceError;
+use recording::StreamQuality;
 use signal::{Annotation, Gap, Samples, StreamDescription, StreamIndex, UtcNanos, ZoneOffset};
 
 /// Where samples came from. Anything but a device is marked in every file.
@@ -71,6 +72,14 @@ pub trait Source: Sync {
     /// # Errors
     /// Whatever keeps the recording from being read.
     fn gaps(&self) -> Result<Vec<Gap>, SourceError>;
+
+    /// How honest the time of `stream` is and what it lost; `None` where the source cannot say.
+    ///
+    /// # Errors
+    /// Whatever keeps the recording from being read.
+    fn quality(&self, _stream: StreamIndex) -> Result<Option<StreamQuality>, SourceError> {
+        Ok(None)
+    }
 
     /// All annotations, replaced ones included.
     ///

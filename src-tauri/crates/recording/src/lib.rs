@@ -29,6 +29,7 @@ mod keys;
 pub mod limits;
 mod overview;
 mod pyramid;
+mod quality;
 mod read;
 mod reader;
 mod recorder;
@@ -52,6 +53,7 @@ pub use keys::{
     Entropy, Holder, KeyRing, KeysFile, OsEntropy, PrivateKey, PublicKey, RecordingKey, StationKey,
     Unlock, WrappedCopy, rewrap,
 };
+pub use quality::{Loss, StreamQuality, stream_quality};
 pub use read::Pieces;
 pub use reader::{
     BlockPart, Envelopes, KnownGap, Piece, Recording, Run, SegmentInfo, SegmentState,

@@ -6,7 +6,9 @@
 use crate::ReportError;
 use crate::excerpts;
 use crate::limits::{EXCERPT_S, MAX_EXCERPTS, SENSITIVITY_UV_MM, WELCH_SEGMENT_S};
-use crate::model::{Analysis, BandRow, ChannelQuality, ClockRow, Excerpt, GapRow, SpectrumCurve};
+use crate::model::{
+    Analysis, BandRow, ChannelQuality, ClockRow, Excerpt, GapRow, LossRow, SpectrumCurve,
+};
 use crate::times;
 use dsp::{
     BANDS, QualityFlags, QualityLimits, QualityMonitor, QualityVerdict, Scaling, Spectrum, Welch,
@@ -507,93 +509,29 @@ fn gaps(recording: &Recording) -> Vec<GapRow> {
         .collect()
 }
 
-#[allow(clippy::cast_precision_loss)] // sample counts stay far below 2⁵³
 fn clocks(recording: &Recording) -> Result<Vec<ClockRow>, ReportError> {
     let mut rows = Vec::new();
-    let gaps = recording.gaps();
     for (position, stream) in recording.streams().iter().enumerate() {
-        let Some(nominal_hz) = stream.rate.as_hz() else {
-            continue;
-        };
         let index = StreamIndex(u16::try_from(position).unwrap_or(u16::MAX));
-        let runs = recording
-            .runs(index)
-            .map_err(recorded("find the unbroken runs"))?;
-        let samples = runs.iter().map(|run| run.end_index - run.first_index).sum();
-        let lost = gaps
-            .iter()
-            .filter(|known| known.gap.stream == index)
-            .map(|known| match known.gap.missing {
-                Missing::Exact(count) => count,
-                Missing::Ambiguous { least, .. } => least,
-                Missing::Unknown => 0,
-            })
-            .sum();
-        let longest = runs
-            .iter()
-            .max_by_key(|run| run.end_index - run.first_index);
-        let (mut found_hz, mut jitter_ms) = (None, None);
-        if let Some(run) = longest.filter(|run| run.end_index - run.first_index > 1) {
-            let last = recording
-                .time_of(index, run.end_index - 1)
-                .map_err(recorded("find the time of a sample"))?;
-            let steps = (run.end_index - 1 - run.first_index) as f64;
-            found_hz = last
-                .map(|last| steps / last.seconds_since(run.start))
-                .filter(|hz| hz.is_finite() && *hz > 0.0);
-            jitter_ms = jitter(recording, index, run, nominal_hz)?;
-        }
+        let quality = recording::stream_quality(recording, index)
+            .map_err(recorded("judge a stream's clock"))?;
         rows.push(ClockRow {
             stream: stream.name.clone(),
-            nominal_hz,
-            found_hz,
-            drift_ppm: found_hz.map(|hz| (hz / nominal_hz - 1.0) * 1e6),
-            jitter_ms,
-            samples,
-            lost,
+            nominal_hz: quality.nominal_hz,
+            found_hz: quality.found_hz,
+            drift_ppm: quality.drift_ppm(),
+            jitter_ms: quality.jitter_ms,
+            samples: quality.samples,
+            lost: quality.lost(),
+            losses: (quality.losses.iter())
+                .map(|loss| LossRow {
+                    cause: format!("{:?}", loss.cause).to_lowercase(),
+                    gaps: loss.gaps,
+                    samples: loss.samples,
+                    uncertain: loss.uncertain,
+                })
+                .collect(),
         });
     }
     Ok(rows)
-}
-
-/// Spread of the blocks' arrivals about the fitted end of each block, over the last ten minutes of
-/// the run, ms RMS.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss
-)]
-fn jitter(
-    recording: &Recording,
-    index: StreamIndex,
-    run: &recording::Run,
-    rate_hz: f64,
-) -> Result<Option<f64>, ReportError> {
-    let reach = (rate_hz * 600.0) as u64;
-    let from = run.first_index.max(run.end_index.saturating_sub(reach));
-    let parts = recording.parts(index, from..run.end_index);
-    let parts = parts.map_err(recorded("read the arrivals"))?;
-    // A block that was cut over frames has several parts and one arrival: that of its last sample.
-    let delays: Vec<f64> = parts
-        .iter()
-        .enumerate()
-        .filter(|(n, part)| {
-            parts
-                .get(n + 1)
-                .is_none_or(|next| next.arrival != part.arrival)
-        })
-        .filter_map(|(_, part)| {
-            let start = part.arrival.seconds_since(part.fitted?);
-            Some((start - f64::from(part.len) / rate_hz) * 1e3)
-        })
-        .collect();
-    if delays.len() < 2 {
-        return Ok(None);
-    }
-    let mean = delays.iter().sum::<f64>() / delays.len() as f64;
-    let square = delays
-        .iter()
-        .map(|delay| (delay - mean).powi(2))
-        .sum::<f64>();
-    Ok(Some((square / delays.len() as f64).sqrt()))
 }

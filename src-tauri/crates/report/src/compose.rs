@@ -2,7 +2,9 @@
 
 use crate::figures;
 use crate::limits::MAX_TABLE_ROWS;
-use crate::model::{Event, Fact, ImpedanceCheck, Paper, ReportContent, Signature};
+use crate::model::{
+    ClockRow, Event, Fact, ImpedanceCheck, LossRow, Paper, ReportContent, Signature,
+};
 use crate::picture::Picture;
 use crate::text::{field, number, paragraphs, percent};
 use signal::UtcNanos;
@@ -468,7 +470,7 @@ fn clocks(blocks: &mut Vec<Block>, content: &ReportContent) {
         content.analysis.clocks.iter().map(|clock| {
             row(vec![
                 field(&clock.stream),
-                short(clock.nominal_hz),
+                clock.nominal_hz.map_or_else(|| "–".to_owned(), short),
                 dash(clock.found_hz, 4),
                 dash(clock.drift_ppm, 1),
                 dash(clock.jitter_ms, 2),
@@ -477,6 +479,38 @@ fn clocks(blocks: &mut Vec<Block>, content: &ReportContent) {
             ])
         }),
     );
+    plain(
+        blocks,
+        "Jitter is the spread of arrivals about the fitted clock. The constant part of the latency, from the \
+         sensor to this computer, cannot be seen in arrivals.",
+    );
+    let losses = |clock: &ClockRow| -> Vec<_> {
+        let of = |loss: &LossRow| {
+            row(vec![
+                field(&clock.stream),
+                field(&loss.cause),
+                loss.gaps.to_string(),
+                loss.samples.to_string(),
+                loss.uncertain.to_string(),
+            ])
+        };
+        clock.losses.iter().map(of).collect()
+    };
+    let rows: Vec<_> = content.analysis.clocks.iter().flat_map(losses).collect();
+    if !rows.is_empty() {
+        table(
+            blocks,
+            "Losses by cause",
+            &[
+                ("Stream", 0.25, false),
+                ("Cause", 0.25, false),
+                ("Gaps", 0.15, true),
+                ("Samples lost", 0.2, true),
+                ("Uncertain", 0.15, true),
+            ],
+            rows.into_iter(),
+        );
+    }
 }
 
 fn provenance(blocks: &mut Vec<Block>, content: &ReportContent) {

@@ -29,7 +29,8 @@ pub use error::ReportError;
 pub use html::render_html;
 pub use model::{
     Analysis, BandRow, Calibration, ChannelQuality, ClockRow, Event, Excerpt, Fact, GapRow,
-    ImpedanceCheck, Paper, Provenance, ReportContent, Signature, SpectrumCurve, Trace, TraceColour,
+    ImpedanceCheck, LossRow, Paper, Provenance, ReportContent, Signature, SpectrumCurve, Trace,
+    TraceColour,
 };
 pub use notice::{Notice, Section, render_notice_pdf};
 pub use pdf::render_pdf;

@@ -166,8 +166,8 @@ pub struct GapRow {
 pub struct ClockRow {
     /// Stream.
     pub stream: String,
-    /// Nominal rate, Hz.
-    pub nominal_hz: f64,
+    /// Nominal rate, Hz; `None` for irregular streams.
+    pub nominal_hz: Option<f64>,
     /// Rate found by the fitted clock, Hz.
     pub found_hz: Option<f64>,
     /// How far the device's clock runs from the host's, parts in a million.
@@ -178,6 +178,21 @@ pub struct ClockRow {
     pub samples: u64,
     /// Samples known to be lost, per channel.
     pub lost: u64,
+    /// The same by cause.
+    pub losses: Vec<LossRow>,
+}
+
+/// What a stream lost for one cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LossRow {
+    /// Why.
+    pub cause: String,
+    /// Gaps.
+    pub gaps: u64,
+    /// Samples known to be lost, per channel.
+    pub samples: u64,
+    /// Gaps whose length is not certain.
+    pub uncertain: u64,
 }
 
 /// Colour of a trace under the clinical rules.

@@ -2,7 +2,8 @@
 
 use report::{
     Analysis, BandRow, Calibration, ChannelQuality, ClockRow, Event, Excerpt, Fact, GapRow,
-    ImpedanceCheck, Provenance, ReportContent, Signature, SpectrumCurve, Trace, TraceColour,
+    ImpedanceCheck, LossRow, Provenance, ReportContent, Signature, SpectrumCurve, Trace,
+    TraceColour,
 };
 use signal::{Impedance, ImpedanceLimits, UtcNanos};
 
@@ -184,12 +185,18 @@ pub(crate) fn content() -> ReportContent {
             }],
             clocks: vec![ClockRow {
                 stream: "eeg".to_owned(),
-                nominal_hz: 250.0,
+                nominal_hz: Some(250.0),
                 found_hz: Some(250.0123),
                 drift_ppm: Some(49.2),
                 jitter_ms: Some(1.23),
                 samples: 74_700,
                 lost: 300,
+                losses: vec![LossRow {
+                    cause: "transport".to_owned(),
+                    gaps: 1,
+                    samples: 300,
+                    uncertain: 0,
+                }],
             }],
         },
         recording_id: "019aa000-0000-7000-8000-000000000001".to_owned(),
