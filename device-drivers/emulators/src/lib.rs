@@ -6,11 +6,15 @@
 //! the drivers that read these bytes: an error in one must not hide behind the same error in the
 //! other.
 
+#[cfg(unix)]
+pub mod cyton;
 mod error;
 mod limits;
 mod line;
 mod log;
 mod pace;
+#[cfg(unix)]
+mod pty;
 mod script;
 mod source;
 

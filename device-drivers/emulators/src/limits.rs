@@ -17,3 +17,8 @@ pub(crate) const LOG_ENTRIES: usize = 9_000_000;
 
 /// What one read of the source may wait; it computes and never waits for anything.
 pub(crate) const SOURCE_READ: Duration = Duration::from_millis(20);
+
+/// How long a write waits for a reader that is behind. A serial line's buffer holds 4 KiB, a third of a
+/// second; a reader that stays behind longer has lost what came.
+#[cfg(unix)]
+pub(crate) const WRITE_PATIENCE: Duration = Duration::from_secs(2);

@@ -4,12 +4,13 @@
     reason = "a program that tells a script where its device is"
 )]
 
-use clap::{Parser, Subcommand};
-use emulators::Script;
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use emulators::{DeliveryLog, Script};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Emulates a device byte for byte, with faults by a script.
+/// Emulates a device byte for byte, with faults by a script. It runs until its input ends or it is killed.
 #[derive(Debug, Parser)]
 #[command(name = "neurascale-emulator", version)]
 struct Arguments {
@@ -24,14 +25,119 @@ enum Device {
         /// The script
         file: PathBuf,
     },
+    /// OpenBCI Cyton on a pseudo-terminal
+    #[cfg(unix)]
+    Cyton(CytonArgs),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
+/// What every device has.
+#[derive(Debug, Args)]
+struct Common {
+    /// EDF or BDF file to play in place of the simulator
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Seed of the simulator
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Number the samples in the last channel
+    #[arg(long)]
+    numbered: bool,
+    /// As fast as the other side reads
+    #[arg(long)]
+    free: bool,
+    /// Fault script
+    #[arg(long)]
+    script: Option<PathBuf>,
+    /// File for a line of JSON about every packet
+    #[arg(long)]
+    log: Option<PathBuf>,
+}
+
+impl Common {
+    fn script(&self) -> Result<Script> {
+        let load = |path: &PathBuf| Script::load(path);
+        Ok(self
+            .script
+            .as_ref()
+            .map(load)
+            .transpose()?
+            .unwrap_or_default())
+    }
+
+    fn log(&self) -> Result<DeliveryLog> {
+        let open = |path: &PathBuf| DeliveryLog::to_file(path);
+        Ok(self.log.as_ref().map(open).transpose()?.unwrap_or_default())
+    }
+}
+
+#[cfg(unix)]
+#[derive(Debug, Args)]
+struct CytonArgs {
+    /// Where the port is to be
+    port: PathBuf,
+    /// With a Daisy: 16 channels
+    #[arg(long)]
+    daisy: bool,
+    /// Impedances of the electrodes, kΩ, between commas
+    #[arg(long, value_delimiter = ',')]
+    impedances: Vec<f64>,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn main() -> Result<ExitCode> {
     match Arguments::parse().device {
         Device::CheckScript { file } => {
             Script::load(&file)?;
             println!("the script is sound");
         }
+        #[cfg(unix)]
+        Device::Cyton(arguments) => cyton(arguments)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(unix)]
+fn cyton(arguments: CytonArgs) -> Result<()> {
+    use emulators::cyton::{CytonConfig, CytonEmulator};
+    let common = &arguments.common;
+    let config = CytonConfig {
+        daisy: arguments.daisy,
+        file: common.file.clone(),
+        seed: common.seed,
+        numbered: common.numbered,
+        impedances_kohm: arguments.impedances,
+        free: common.free,
+        script: common.script()?,
+        ..CytonConfig::new(arguments.port.clone())
+    };
+    let clock = std::sync::Arc::new(contract::SystemClock);
+    let emulator = CytonEmulator::start(config, common.log()?, clock)?;
+    println!("cyton:{}", arguments.port.display());
+    until_input_ends(|| emulator.is_running());
+    emulator.finish()?;
+    Ok(())
+}
+
+/// Waits until standard input ends, or until `running` says no.
+fn until_input_ends(running: impl Fn() -> bool) {
+    let (ended, ends) = std::sync::mpsc::sync_channel(1);
+    let watching = std::thread::Builder::new()
+        .name("input".into())
+        .spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+            let _ = ended.send(());
+        });
+    if watching.is_err() {
+        return;
+    }
+    let look = std::time::Duration::from_millis(100);
+    while running() {
+        if !matches!(
+            ends.recv_timeout(look),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout)
+        ) {
+            return;
+        }
+    }
 }

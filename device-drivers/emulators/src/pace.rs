@@ -52,6 +52,19 @@ impl Pace {
         Duration::from_nanos(nanos.max(0).unsigned_abs())
     }
 
+    /// How long until packet `number` has been held for `held` after it was due; zero when it has. Packets
+    /// that wait for one before them follow at once, as they do on a line that stalls.
+    #[must_use]
+    pub fn hold(&self, number: u64, held: Duration) -> Duration {
+        if self.free || held.is_zero() {
+            return Duration::ZERO;
+        }
+        let held = i64::try_from(held.as_nanos()).unwrap_or(i64::MAX);
+        let until = self.due(number).plus_nanos(held);
+        let nanos = until.nanos_since(self.clock.host());
+        Duration::from_nanos(nanos.max(0).unsigned_abs())
+    }
+
     /// Number of packets complete by now; what a device that nobody reads has counted.
     #[must_use]
     #[allow(

@@ -1,0 +1,78 @@
+//! Faults on the line: what came is recorded, what did not is in a gap.
+
+use crate::{Board, assert_nothing_lost, record};
+use acquisition::EndReason;
+use signal::{GapCause, Missing};
+use std::time::Duration;
+
+const LINE: &str = r#"
+    seed = 11
+    jitter_ms = 15
+    drift_ppm = 120
+    chance = [
+        { kind = "lost", chance = 0.01 },
+        { kind = "repeated", chance = 0.01 },
+        { kind = "garbage", chance = 0.02, bytes = 17 },
+        { kind = "truncated", chance = 0.01, bytes = 5 },
+        { kind = "truncated", chance = 0.005, bytes = 20 },
+    ]
+    fault = [
+        { at = 700, kind = "lost", count = 40 },
+        { at = 1300, kind = "pause", duration_ms = 400 },
+        { at = 2000, kind = "lost", count = 300 },
+    ]
+"#;
+
+#[test]
+fn a_bad_line_loses_only_what_it_says() {
+    let board = Board::numbered(LINE);
+    let device = board.open(&[("numbered", "on")]).expect("opened");
+    let seconds = if soak() { 3_600 } else { 16 };
+    let (kept, summary) = record(device, Duration::from_secs(seconds), |_| false);
+    assert_eq!(summary.reason, EndReason::Stopped);
+    assert!(kept.samples.len() > 2_000, "{} samples", kept.samples.len());
+    assert_nothing_lost(&kept, board.log());
+    let stats = &summary.stats.streams[0];
+    assert!(stats.duplicates > 5, "{stats:?}");
+    assert!(summary.stats.garbage_bytes > 100, "{:?}", summary.stats);
+    // 300 packets are more than the counter's 256: the time of arrival decides, or the gap says that it does
+    // not.
+    let long = (kept.gaps.iter())
+        .find(|gap| gap.resumes_at - gap.first_missing >= 290)
+        .expect("the long loss");
+    match long.missing {
+        Missing::Exact(count) => assert!((300..304).contains(&count), "{long:?}"),
+        Missing::Ambiguous { least, modulus } => {
+            assert_eq!(modulus, 256);
+            assert!((44..48).contains(&least), "{long:?}");
+        }
+        Missing::Unknown => panic!("{long:?}"),
+    }
+}
+
+#[test]
+fn a_cut_connection_comes_back_and_loses_nothing_that_was_delivered() {
+    let times = if soak() { 200 } else { 20 };
+    let script = "[[fault]]\nat = 120\nevery = 170\nkind = \"disconnect\"\nduration_ms = 150";
+    let board = Board::numbered(script);
+    let device = board.open(&[("numbered", "on")]).expect("opened");
+    let broken = |gaps: &[signal::Gap]| {
+        (gaps.iter())
+            .filter(|gap| gap.cause == GapCause::Disconnected)
+            .count()
+    };
+    let longest = Duration::from_secs(6 * times);
+    let (kept, summary) = record(device, longest, |kept| broken(&kept.gaps) as u64 >= times);
+    assert_eq!(summary.reason, EndReason::Stopped);
+    assert!(
+        broken(&kept.gaps) as u64 >= times,
+        "{} reconnects",
+        broken(&kept.gaps)
+    );
+    assert_nothing_lost(&kept, board.log());
+}
+
+/// Whether the long runs are wanted.
+fn soak() -> bool {
+    std::env::var_os("NEURASCALE_SOAK").is_some()
+}
