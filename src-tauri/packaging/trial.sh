@@ -11,7 +11,7 @@ apt-get -q update
 apt-get -q install -y --no-install-recommends /tmp/neurascale.deb libgl1-mesa-dri libegl1 xvfb xauth xdotool
 apt-get -q clean
 for file in /usr/bin/neurascale /usr/bin/neurascale-engine /usr/bin/neurascale-desktop \
-  /usr/lib/systemd/system/neurascale-engine.service /usr/share/polkit-1/rules.d/60-neurascale.rules /usr/share/doc/neurascale/LICENSE \
+  /usr/lib/systemd/system/neurascale-engine.service /usr/share/polkit-1/rules.d/60-neurascale.rules /usr/lib/udev/rules.d/70-neurascale.rules /usr/share/doc/neurascale/LICENSE \
   /usr/share/doc/neurascale/third-party-licences.txt; do
   test -s "$file" || { echo "missing: $file"; exit 1; }
 done

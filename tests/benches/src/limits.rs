@@ -103,3 +103,6 @@ pub(crate) const WATCHED: (u64, usize, u32) = (7_200, 64, 1_000);
 pub(crate) const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// After so long the watched session is given up.
 pub(crate) const WATCH_FOR: Duration = Duration::from_secs(150);
+
+/// How long an emulated Cyton is read by each driver.
+pub(crate) const CYTON_FOR: Duration = Duration::from_secs(5);

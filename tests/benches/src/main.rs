@@ -9,6 +9,7 @@
 )]
 
 mod beside_recording;
+mod cyton;
 mod export_speed;
 mod figure;
 mod filters;
@@ -56,7 +57,7 @@ struct Group {
 }
 
 /// What a person waits for first, the long ones last.
-const GROUPS: [Group; 14] = [
+const GROUPS: [Group; 15] = [
     Group {
         name: "load",
         rows: &load::ROWS,
@@ -71,6 +72,11 @@ const GROUPS: [Group; 14] = [
         name: "spectra",
         rows: &spectra::ROWS,
         run: spectra::run,
+    },
+    Group {
+        name: "cyton",
+        rows: &cyton::ROWS,
+        run: cyton::run,
     },
     Group {
         name: "events",

@@ -8,6 +8,7 @@ pub type Target = fn(&[u8]) -> bool;
 
 /// Every parser of bytes that come from outside: files, sockets, other programs.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("cyton_stream", cyton_stream),
     ("edf_annotations", edf_annotations),
     ("edf_header", edf_header),
     ("edf_records", edf_records),
@@ -23,6 +24,45 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("rpc_request", rpc_request),
     ("scope_feed", scope_feed),
 ];
+
+/// What comes from a Cyton's port, whichever way the system cuts it: every byte is in a packet, held or
+/// counted as skipped, and halves make no more samples than packets. Accepted: at least one packet was found.
+pub fn cyton_stream(data: &[u8]) -> bool {
+    let (mut framer, mut pairing) = (serial::Framer::default(), serial::Pairing::default());
+    let (mut packets, mut pairs) = (Vec::new(), 0_usize);
+    // The first byte says how the rest is cut.
+    let cut = usize::from(data.first().copied().unwrap_or(0)).max(1);
+    for (n, bytes) in data.get(1..).unwrap_or_default().chunks(cut).enumerate() {
+        let now = signal::HostNanos(n as i64);
+        framer.push(bytes, now, |packet, at| packets.push((packet, at)));
+    }
+    framer.flush(signal::HostNanos(i64::MAX), |packet, at| {
+        packets.push((packet, at))
+    });
+    let skipped = usize::try_from(framer.take_skipped()).expect("fewer than the bytes given");
+    let used = packets.len() * 33 + skipped;
+    assert!(
+        used < data.len().max(1),
+        "more bytes are accounted for than came"
+    );
+    assert!(
+        data.len().max(1) - 1 - used < 66,
+        "bytes are unaccounted for"
+    );
+    for (packet, at) in &packets {
+        assert!(
+            packet
+                .values
+                .iter()
+                .all(|value| (-(1 << 23)..1 << 23).contains(value))
+        );
+        black_box((packet.acceleration(), packet.board_ms()));
+        pairing.push(*packet, *at, |_, _| pairs += 1);
+    }
+    pairing.flush(signal::HostNanos(i64::MAX), |_, _| pairs += 1);
+    assert!(pairs <= packets.len(), "samples were made up");
+    !packets.is_empty()
+}
 
 /// The headers of EDF and BDF files.
 pub fn edf_header(data: &[u8]) -> bool {

@@ -133,6 +133,10 @@ fn config(programs: &Path, licences: &Path) -> Value {
             root.join("assets/polkit/60-neurascale.rules"),
         ),
         (
+            "/usr/lib/udev/rules.d/70-neurascale.rules".to_owned(),
+            root.join("assets/udev/70-neurascale.rules"),
+        ),
+        (
             "/usr/lib/sysusers.d/neurascale.conf".to_owned(),
             root.join("src-tauri/packaging/neurascale.sysusers"),
         ),

@@ -126,13 +126,13 @@ pub(crate) fn test(args: TestArgs) -> Result<ExitCode> {
     Ok(close(&done, &run.outcomes, started.elapsed()))
 }
 
-/// `cargo xtask soak`: the tests of faults, whole sessions and the window, with their counts multiplied.
+/// `cargo xtask soak`: the tests of faults, whole sessions, the window and devices, with their counts multiplied.
 pub(crate) fn soak_tests(environment: Environment, filters: Vec<String>) -> Result<ExitCode> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
-    const SOAKED: [&str; 3] = ["faults", "end-to-end", "desktop-tests"];
+    const SOAKED: [&str; 4] = ["faults", "end-to-end", "desktop-tests", "serial"];
     ui::ensure(&environment, &workspace)?;
-    let programs = ["cli", "engine", "neurascale-desktop"];
+    let programs = ["cli", "emulators", "engine", "neurascale-desktop"];
     let selection = Selection::of(&[&programs[..], &SOAKED[..]].concat());
     let built = build::tests(&selection, &environment, &workspace)?;
     let mut outcomes = Vec::new();

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::shell;
 
 /// Test packages that start these programs without depending on their crates.
-const DRIVEN_PROGRAMS: &[&str] = &["cli", "engine", "neurascale-desktop"];
+const DRIVEN_PROGRAMS: &[&str] = &["cli", "emulators", "engine", "neurascale-desktop"];
 const DRIVERS_OF_PROGRAMS: &[&str] = &[
     "end-to-end",
     "faults",

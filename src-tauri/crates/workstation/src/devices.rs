@@ -35,7 +35,7 @@ pub struct Probe {
 impl Drivers {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            drivers: Arc::new(simulated::drivers()),
+            drivers: Arc::new([simulated::drivers(), serial::drivers()].concat()),
             clock,
         }
     }

@@ -9,6 +9,7 @@ mod playback;
 mod quality;
 mod reports;
 mod rules;
+mod serial_device;
 mod settings;
 mod simulated_session;
 mod views;

@@ -5,19 +5,10 @@ use export::{Continuity, Export, ExportOptions, Identity, export_edf};
 use serde_json::{Value, json};
 use signal::{NANOS_PER_S, SampleType, SamplingRate, UtcNanos};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const S: i64 = NANOS_PER_S;
-
-/// The interpreter with the other programs; `None`, loudly, where there is none.
-fn python() -> Option<PathBuf> {
-    let Some(environment) = std::env::var_os("NEURASCALE_PYENV") else {
-        eprintln!("SKIPPED: exports in mne, pyedflib and edfio (NEURASCALE_PYENV is not set)");
-        return None;
-    };
-    Some(Path::new(&environment).join("bin").join("python"))
-}
 
 fn export(memory: &Memory, folder: &Path, name: &str, continuity: Continuity) -> Export {
     let identity = Identity {
@@ -92,7 +83,9 @@ fn expected(memory: &Memory, export: &Export) -> Vec<Value> {
 
 #[test]
 fn other_programs_read_what_was_recorded() {
-    let Some(python) = python() else { return };
+    let Some(python) = crate::python("exports in mne, pyedflib and edfio") else {
+        return;
+    };
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let gap = [(S / 4, 1_100), (75 * S + S / 2, 700)];
