@@ -2,7 +2,7 @@
 //! over a Tauri channel no faster than the page takes them, and asked for anew when the engine was
 //! restarted.
 
-use crate::limits::{FEED_RETRY, FEED_WINDOW, MAX_FEEDS};
+use crate::limits::{FEED_IN_PIECES, FEED_PIECE, FEED_RETRY, FEED_WINDOW, MAX_FEEDS};
 use crate::link::{Link, lock};
 use crate::queue::Queue;
 use engine_client::ClientError;
@@ -144,6 +144,17 @@ impl Reader {
     }
 }
 
+/// Gives a message to the page; one that is short in pieces, which the page joins again.
+fn hand_over(channel: &Channel<InvokeResponseBody>, message: Vec<u8>) -> tauri::Result<()> {
+    if message.len() > FEED_IN_PIECES {
+        return channel.send(InvokeResponseBody::Raw(message));
+    }
+    for piece in message.chunks(FEED_PIECE) {
+        channel.send(InvokeResponseBody::Raw(piece.to_vec()))?;
+    }
+    Ok(())
+}
+
 /// Sends what is queued, at most [`FEED_WINDOW`] messages ahead of what the page has taken. What it
 /// has taken is known from an empty script behind each message, answered when the page came to it.
 async fn send(shared: &Arc<Shared>, channel: &Channel<InvokeResponseBody>, window: &WebviewWindow) {
@@ -154,7 +165,7 @@ async fn send(shared: &Arc<Shared>, channel: &Channel<InvokeResponseBody>, windo
             let Some(message) = lock(&shared.queue).pop() else {
                 break;
             };
-            if channel.send(InvokeResponseBody::Raw(message)).is_err() {
+            if hand_over(channel, message).is_err() {
                 return;
             }
             sent += 1;

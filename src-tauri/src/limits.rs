@@ -6,6 +6,15 @@ use std::time::Duration;
 /// messages a second half a second of traces.
 pub(crate) const FEED_WINDOW: u64 = 16;
 
+/// Bytes of a piece in which a small message of a feed goes to the page. Tauri hands what is shorter than
+/// 1,024 bytes over with its notice, and lets the page fetch what is longer: a round trip more, in which the page
+/// may be painting (tauri 2, ipc/channel.rs, MAX_RAW_DIRECT_EXECUTE_THRESHOLD).
+pub(crate) const FEED_PIECE: usize = 1_000;
+
+/// Messages up to this length go in such pieces. 64 rows at 250 columns a second are 5 KB every 40 ms; above, the
+/// page would spend more on reading pieces than on fetching the whole.
+pub(crate) const FEED_IN_PIECES: usize = 8 << 10;
+
 /// Messages that wait for a page that does not take them; then the oldest envelope is dropped and
 /// counted. At 30 messages a second four seconds, and the description, gaps and marks among them.
 pub(crate) const FEED_QUEUE_MESSAGES: usize = 128;

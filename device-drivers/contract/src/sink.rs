@@ -16,6 +16,19 @@ pub enum DeviceEvent {
         /// Who made it.
         origin: AnnotationOrigin,
     },
+    /// A mark at a sample. Sent after the block that holds the sample, before the stream's next one.
+    MarkAt {
+        /// Which stream.
+        stream: StreamIndex,
+        /// Samples from the first one of the stream's last block.
+        offset: i64,
+        /// How many samples it lasts; `None` when it is a point.
+        samples: Option<u64>,
+        /// What.
+        text: String,
+        /// Who made it.
+        origin: AnnotationOrigin,
+    },
     /// The next block of `stream` does not continue the last one, and the device knows why. Sent
     /// before that block; the counter jump alone would be taken for transport loss.
     Discontinuity {

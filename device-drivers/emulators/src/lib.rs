@@ -16,6 +16,7 @@ mod pace;
 #[cfg(unix)]
 mod pty;
 mod script;
+pub mod servers;
 mod source;
 
 pub use error::Error;

@@ -22,3 +22,6 @@ pub(crate) const SOURCE_READ: Duration = Duration::from_millis(20);
 /// second; a reader that stays behind longer has lost what came.
 #[cfg(unix)]
 pub(crate) const WRITE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a server's write waits for a client that takes nothing.
+pub(crate) const SEND: Duration = Duration::from_secs(2);

@@ -28,6 +28,10 @@ enum Device {
     /// OpenBCI Cyton on a pseudo-terminal
     #[cfg(unix)]
     Cyton(CytonArgs),
+    /// BrainVision RDA server
+    Rda(ServerArgs),
+    /// FieldTrip buffer
+    Fieldtrip(ServerArgs),
 }
 
 /// What every device has.
@@ -85,6 +89,47 @@ struct CytonArgs {
     common: Common,
 }
 
+#[derive(Debug, Args)]
+struct ServerArgs {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: std::net::SocketAddr,
+    /// Channels
+    #[arg(long, default_value_t = 32)]
+    channels: usize,
+    /// Samples a second
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// Samples of a block
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    block: u32,
+    /// 16-bit integers in place of floats
+    #[arg(long)]
+    integers: bool,
+    /// A marker every so many samples
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    marker_every: Option<u32>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl ServerArgs {
+    fn config(&self) -> Result<emulators::servers::ServerConfig> {
+        Ok(emulators::servers::ServerConfig {
+            listen: self.listen,
+            file: self.common.file.clone(),
+            seed: self.common.seed,
+            channels: self.channels,
+            rate_hz: self.rate,
+            block: self.block,
+            float: !self.integers,
+            numbered: self.common.numbered,
+            marker_every: self.marker_every,
+            script: self.common.script()?,
+        })
+    }
+}
+
 fn main() -> Result<ExitCode> {
     match Arguments::parse().device {
         Device::CheckScript { file } => {
@@ -93,6 +138,24 @@ fn main() -> Result<ExitCode> {
         }
         #[cfg(unix)]
         Device::Cyton(arguments) => cyton(arguments)?,
+        Device::Rda(arguments) => {
+            let (config, log) = (arguments.config()?, arguments.common.log()?);
+            let clock = std::sync::Arc::new(contract::SystemClock);
+            let server = emulators::servers::RdaEmulator::start(config, log, clock)?;
+            println!("rda:{}", server.address());
+            until_input_ends(|| server.is_running());
+            server.finish()?;
+        }
+        Device::Fieldtrip(arguments) => {
+            let (config, log) = (arguments.config()?, arguments.common.log()?);
+            let clock = std::sync::Arc::new(contract::SystemClock);
+            // Ten minutes, as buffers usually hold.
+            let ring = config.rate_hz as usize * 600;
+            let server = emulators::servers::FieldTripEmulator::start(config, ring, log, clock)?;
+            println!("fieldtrip:{}", server.address());
+            until_input_ends(|| server.is_running());
+            server.finish()?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -19,10 +19,12 @@ mod pairing;
 mod settings;
 
 pub use driver::CytonDriver;
-#[cfg(feature = "decoder")]
-pub use packet::{Aux, Framer, Packet};
-#[cfg(feature = "decoder")]
-pub use pairing::{Halves, Pair, Pairing};
+
+/// The decoder without a port.
+pub mod decoder {
+    pub use crate::packet::{Aux, Framer, Packet};
+    pub use crate::pairing::{Halves, Pair, Pairing};
+}
 
 use contract::Driver;
 use std::sync::Arc;

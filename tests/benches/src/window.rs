@@ -4,8 +4,8 @@
 use crate::figure::{Figure, Row};
 use crate::folders;
 use crate::limits::{
-    FIRST_TRACES, WINDOW_CHANNELS, WINDOW_FOR, WINDOW_LOOK, WINDOW_QUICK, WINDOW_RATE_HZ,
-    WINDOW_STARTS,
+    FIRST_TRACES, WINDOW_CHANNELS, WINDOW_COLUMNS_PER_S, WINDOW_FOR, WINDOW_LOOK, WINDOW_QUICK,
+    WINDOW_RATE_HZ, WINDOW_STARTS,
 };
 use crate::measure::{Times, digits, time};
 use anyhow::{Context as _, Result, anyhow};
@@ -183,8 +183,8 @@ fn frames_by_channels() -> (Figure, Figure) {
             late = ROWS[2].measured(
                 times.p99() <= BOUNDS[2],
                 format!(
-                    "{} (p50 {}, worst {} of {} messages), to the page's millisecond, while it draws 64 \
-                     traces",
+                    "{} (p50 {}, worst {} of {} messages of 250 columns a second), to the page's millisecond, \
+                     while it draws 64 traces",
                     time(times.p99()),
                     time(times.p50()),
                     time(times.max()),
@@ -252,7 +252,7 @@ fn showing(bedside: &Bedside, channels: usize) -> Result<(Window, String)> {
 fn frames_of(channels: usize) -> Result<Frames> {
     let bedside = Bedside::new();
     let (window, id) = showing(&bedside, channels)?;
-    let hz = f64::from(WINDOW_RATE_HZ);
+    let hz = (WINDOW_COLUMNS_PER_S, f64::from(WINDOW_RATE_HZ));
     let watch = |frames| {
         gauge::watch(&window.page, &id, "as-recorded", hz, WINDOW_LOOK, frames)
             .map_err(|why| anyhow!(why))

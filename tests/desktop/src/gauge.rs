@@ -26,7 +26,7 @@ pub struct Frames {
 /// A feed beside the one that is shown, whose messages are looked at as they arrive, and, where wanted, the
 /// frames that the canvas paints meanwhile. The samples' times are the engine's, of the same machine's clock.
 const FRAMES: &str = r"
-const [request, ms, withFrames, done] = arguments;
+const [request, tailMs, ms, withFrames, done] = arguments;
 const { invoke, Channel } = window.__TAURI__.core;
 const canvas = document.querySelector(`canvas[data-testid='scope']`);
 const gl = canvas.getContext('webgl2');
@@ -47,18 +47,24 @@ if (withFrames) window.requestAnimationFrame = (callback) => plain.call(window, 
   }
 });
 const channel = new Channel();
+let held = new Uint8Array(0);
 channel.onmessage = (message) => {
   const [now, here] = [Date.now(), performance.now()];
-  const bytes = message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
+  const piece = message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
+  const bytes = new Uint8Array(held.length + piece.length);
+  bytes.set(held);
+  bytes.set(piece, held.length);
   const view = new DataView(bytes.buffer);
-  for (let at = 0; at + 48 <= bytes.length; at += view.getUint32(at, true) + 4) {
+  let at = 0;
+  for (; at + 48 <= bytes.length && at + 4 + view.getUint32(at, true) <= bytes.length; at += view.getUint32(at, true) + 4) {
     const envelope = view.getUint16(at + 4, true) === 1 && (view.getUint32(at + 44, true) & 1) === 0;
     const columns = view.getUint32(at + 12, true);
     if (!envelope || columns === 0) continue;
     const last = Number(view.getBigInt64(at + 24, true)) + (columns - 1) * view.getFloat64(at + 32, true);
-    late.push(now - last / 1e6);
+    late.push(now - last / 1e6 - tailMs);
     arrivals.push(here);
   }
+  held = bytes.slice(at);
 };
 const over = () => {
   window.requestAnimationFrame = plain;
@@ -76,8 +82,8 @@ invoke('open_feed', { request, channel }).then(
 
 /// Watches a feed beside the canvas that shows a session for a while, and with `frames` the canvas as well:
 /// waiting for every pixel of a frame keeps messages waiting, so that their lateness is to be had without.
-/// `columns_per_s` at the stream's rate makes every
-/// sample a column, so that a message's last column is its last sample.
+/// `columns_per_s` divides the stream's rate and its blocks, so that a message's last column ends with its last
+/// sample.
 ///
 /// # Errors
 /// What the shell said to the feed.
@@ -85,7 +91,7 @@ pub fn watch(
     page: &Session,
     session: &str,
     montage: &str,
-    columns_per_s: f64,
+    (columns_per_s, rate_hz): (f64, f64),
     length: Duration,
     frames: bool,
 ) -> Result<Frames, String> {
@@ -94,7 +100,8 @@ pub fn watch(
         "columns_per_s": columns_per_s, "history_s": 0.0,
     });
     let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    let seen = page.run_async(FRAMES, json!([request, ms, frames]));
+    let tail_ms = (1.0 / columns_per_s - 1.0 / rate_hz) * 1e3;
+    let seen = page.run_async(FRAMES, json!([request, tail_ms, ms, frames]));
     if let Some(error) = seen["error"].as_str() {
         return Err(error.to_owned());
     }
@@ -136,12 +143,14 @@ const looking = setInterval(() => {
   // Before the canvas is ready its graphics are not to be asked for: they would be others than it wants.
   if (!canvas || document.querySelector('.traces .cover')) return;
   const gl = canvas.getContext('webgl2');
-  const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
+  // A sweep begins at the left. Reading the whole canvas would take longer than painting it, and keep the page
+  // from the very messages that are waited for.
+  const [left, width, height] = [Math.ceil(110 * devicePixelRatio), 96, gl.drawingBufferHeight];
   const pixels = new Uint8Array(width * height * 4);
-  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  gl.readPixels(left, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
   let found = 0;
   for (let y = 0; y < height; y += 1) {
-    for (let x = Math.ceil(110 * devicePixelRatio); x < width; x += 1) {
+    for (let x = 0; x < width; x += 1) {
       const at = (y * width + x) * 4;
       const apart = Math.abs(pixels[at] - 0x6c) + Math.abs(pixels[at + 1] - 0xae) + Math.abs(pixels[at + 2] - 0xf7);
       if (apart < 60) found += 1;

@@ -14,6 +14,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("edf_records", edf_records),
     ("electrode_positions_toml", electrode_positions_toml),
     ("feed_message", feed_message),
+    ("fieldtrip_answer", fieldtrip_answer),
     ("journal_frame", journal_frame),
     ("ledger_checkpoint", ledger_checkpoint),
     ("ledger_note", ledger_note),
@@ -21,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ledger_proof", ledger_proof),
     ("montage_toml", montage_toml),
     ("protocol_toml", protocol_toml),
+    ("rda_stream", rda_stream),
     ("rpc_request", rpc_request),
     ("scope_feed", scope_feed),
 ];
@@ -28,7 +30,10 @@ pub const TARGETS: &[(&str, Target)] = &[
 /// What comes from a Cyton's port, whichever way the system cuts it: every byte is in a packet, held or
 /// counted as skipped, and halves make no more samples than packets. Accepted: at least one packet was found.
 pub fn cyton_stream(data: &[u8]) -> bool {
-    let (mut framer, mut pairing) = (serial::Framer::default(), serial::Pairing::default());
+    let (mut framer, mut pairing) = (
+        serial::decoder::Framer::default(),
+        serial::decoder::Pairing::default(),
+    );
     let (mut packets, mut pairs) = (Vec::new(), 0_usize);
     // The first byte says how the rest is cut.
     let cut = usize::from(data.first().copied().unwrap_or(0)).max(1);
@@ -62,6 +67,51 @@ pub fn cyton_stream(data: &[u8]) -> bool {
     pairing.flush(signal::HostNanos(i64::MAX), |_, _| pairs += 1);
     assert!(pairs <= packets.len(), "samples were made up");
     !packets.is_empty()
+}
+
+/// What comes from an RDA server, for a recording of as many channels as the first byte says: it comes to an
+/// end, and blocks hold as many values as they say. Accepted: at least one message was found.
+pub fn rda_stream(data: &[u8]) -> bool {
+    use network::rda::{Front, Message, front};
+    let channels = usize::from(data.first().copied().unwrap_or(1));
+    let (mut rest, mut messages) = (data.get(1..).unwrap_or_default(), 0);
+    loop {
+        let count = match front(rest, channels) {
+            Front::Incomplete => return messages > 0,
+            Front::Garbage(count) => count,
+            Front::Whole(message, count) => {
+                messages += 1;
+                if let Message::Data(data) = message {
+                    let width = if data.float { 4 } else { 2 };
+                    assert_eq!(data.values.len(), data.points * channels * width);
+                }
+                count
+            }
+        };
+        assert!(count > 0 && count <= rest.len(), "no way forward");
+        rest = &rest[count..];
+    }
+}
+
+/// The answers of a FieldTrip buffer; the first byte says which is expected. Accepted: it could be read.
+pub fn fieldtrip_answer(data: &[u8]) -> bool {
+    use network::fieldtrip::{DataType, data as samples, events, header};
+    let (kind, body) = data
+        .split_first()
+        .map_or((0, data), |(kind, body)| (*kind, body));
+    match kind % 3 {
+        0 => header(body).is_some_and(|header| {
+            assert!(header.names.is_empty() || header.names.len() == header.channels);
+            assert!(header.resolutions.is_empty() || header.resolutions.len() == header.channels);
+            true
+        }),
+        1 => samples(body, 2, 9).is_some_and(|(count, values)| {
+            let width = DataType::of(9).map_or(0, DataType::width);
+            assert_eq!(values.len(), count * 2 * width);
+            true
+        }),
+        _ => events(body).is_some(),
+    }
 }
 
 /// The headers of EDF and BDF files.

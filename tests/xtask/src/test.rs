@@ -130,7 +130,7 @@ pub(crate) fn test(args: TestArgs) -> Result<ExitCode> {
 pub(crate) fn soak_tests(environment: Environment, filters: Vec<String>) -> Result<ExitCode> {
     let started = Instant::now();
     let workspace = Workspace::load()?;
-    const SOAKED: [&str; 4] = ["faults", "end-to-end", "desktop-tests", "serial"];
+    const SOAKED: [&str; 5] = ["faults", "end-to-end", "desktop-tests", "serial", "network"];
     ui::ensure(&environment, &workspace)?;
     let programs = ["cli", "emulators", "engine", "neurascale-desktop"];
     let selection = Selection::of(&[&programs[..], &SOAKED[..]].concat());

@@ -117,14 +117,37 @@ function bytesOf(message) {
   return message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
 }
 
+// Gives whole messages to `take`. Short ones come in pieces (src-tauri, feeds.rs), in order; each begins with
+// its length.
+function joined(take) {
+  let held = new Uint8Array(0);
+  return (message) => {
+    let bytes = bytesOf(message);
+    if (held.length > 0) {
+      const both = new Uint8Array(held.length + bytes.length);
+      both.set(held);
+      both.set(bytes, held.length);
+      bytes = both;
+    }
+    let whole = 0;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    while (whole + 4 <= bytes.length) {
+      const end = whole + 4 + view.getUint32(whole, true);
+      if (end > bytes.length) break;
+      whole = end;
+    }
+    held = bytes.slice(whole);
+    if (whole > 0) take(bytes.subarray(0, whole));
+  };
+}
+
 export async function openFeed(handle, generation, request, onText) {
   const channel = new Channel();
   quietly(handle, (scope) => scope.begin_feed(generation));
-  channel.onmessage = (message) => {
-    const bytes = bytesOf(message);
+  channel.onmessage = joined((bytes) => {
     quietly(handle, (scope) => scope.push(generation, bytes));
     tell(bytes, onText);
-  };
+  });
   return asked("open_feed", { request: JSON.parse(request), channel });
 }
 

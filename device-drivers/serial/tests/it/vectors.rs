@@ -1,6 +1,6 @@
 //! Bytes and values that others wrote down.
 
-use serial::{Framer, Packet};
+use serial::decoder::{Framer, Packet};
 use signal::HostNanos;
 use std::path::{Path, PathBuf};
 

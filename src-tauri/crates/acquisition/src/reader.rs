@@ -365,6 +365,16 @@ impl Reader {
             Some(epoch) => epoch.plus_nanos(onset.0),
             None => self.base.utc_at(self.clock.host()),
         };
+        self.enter_mark(onset, duration_ns, text, origin);
+    }
+
+    fn enter_mark(
+        &mut self,
+        onset: signal::UtcNanos,
+        duration_ns: Option<i64>,
+        text: String,
+        origin: signal::AnnotationOrigin,
+    ) {
         self.recorder.message(Record::Annotation(Mark {
             onset,
             duration_ns,
@@ -417,6 +427,20 @@ impl Sink for Reader {
                 text,
                 origin,
             } => self.mark(onset, duration_ns, text, origin),
+            DeviceEvent::MarkAt {
+                stream,
+                offset,
+                samples,
+                text,
+                origin,
+            } => {
+                let state = (self.lanes.get(usize::from(stream.0))).map(|lane| &lane.state);
+                let onset = state.and_then(|state| state.time_of_offset(offset, &self.base));
+                let onset = onset.unwrap_or_else(|| self.base.utc_at(self.clock.host()));
+                let length = |samples| state.map(|state| state.nanos_of(samples));
+                let duration_ns = samples.and_then(length);
+                self.enter_mark(onset, duration_ns, text, origin);
+            }
             DeviceEvent::Discontinuity {
                 stream,
                 cause,

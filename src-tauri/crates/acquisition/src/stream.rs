@@ -404,6 +404,25 @@ impl StreamState {
         }
     }
 
+    /// When the sample `offset` samples after the first one of the last block was taken; `None` before the
+    /// first block.
+    pub(crate) fn time_of_offset(&self, offset: i64, anchor: &ClockAnchor) -> Option<UtcNanos> {
+        let (fitted, len) = self.last_fitted?;
+        let first = match (self.base, self.device_due) {
+            (TimeBase::Device { epoch, .. }, Some(due)) => {
+                epoch.plus_nanos(due.0 - self.rate.nanos_of(len))
+            }
+            _ => anchor.utc_at(fitted),
+        };
+        let apart = self.rate.nanos_of(offset.unsigned_abs());
+        Some(first.plus_nanos(if offset < 0 { -apart } else { apart }))
+    }
+
+    /// How long `samples` samples last, ns.
+    pub(crate) fn nanos_of(&self, samples: u64) -> i64 {
+        self.rate.nanos_of(samples)
+    }
+
     /// When the block's first sample was taken, from the block alone.
     pub(crate) fn utc_of(&self, block: &SampleBlock, anchor: &ClockAnchor) -> UtcNanos {
         if let (TimeBase::Device { epoch, .. }, Some(time)) = (self.base, block.device_time) {

@@ -35,7 +35,9 @@ pub struct Probe {
 impl Drivers {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
-            drivers: Arc::new([simulated::drivers(), serial::drivers()].concat()),
+            drivers: Arc::new(
+                [simulated::drivers(), serial::drivers(), network::drivers()].concat(),
+            ),
             clock,
         }
     }
