@@ -45,7 +45,7 @@ proptest! {
         pieces in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0_usize..60, any::<bool>()), 1..12),
     ) {
         let (mut bytes, mut sent) = (Vec::new(), Vec::new());
-        for (number, (garbage, cut, whole)) in (0..).zip(&pieces) {
+        for (number, (garbage, cut, whole)) in (0_u32..).zip(&pieces) {
             // Garbage in the place of what was cut off would make a whole message of other values: nothing in
             // the protocol could tell.
             if sent.last() == number.checked_sub(1).as_ref() {
