@@ -34,3 +34,28 @@ pub(crate) const FIELDTRIP_EVENTS: u32 = 256;
 
 /// Longest text of a marker, characters.
 pub(crate) const MARKER_CHARS: usize = 200;
+
+/// How long LSL streams are looked for: liblsl asks again every half second, and discovery returns within 2 s.
+pub(crate) const LSL_LOOK_S: f64 = 1.2;
+
+/// How long a stream that is opened may take to be found, by its source id and then by its name, s.
+pub(crate) const LSL_RESOLVE_S: f64 = 1.0;
+
+/// How long its description and its data may take, s.
+pub(crate) const LSL_OPEN_S: f64 = 2.0;
+
+/// How long the first estimate of the time correction may take, s; liblsl says that 2 to 5 s are reasonable
+/// between machines, and estimates on in the background.
+pub(crate) const LSL_CORRECTION_S: f64 = 0.5;
+
+/// Seconds that an inlet keeps when it is not read: liblsl's own advice for recorders.
+pub(crate) const LSL_BUFFER_S: i32 = 360;
+
+/// Longest wait in one pull, s: bounds how late a stop is noticed.
+pub(crate) const LSL_PULL_S: f64 = 0.02;
+
+/// Most samples of a chunk.
+pub(crate) const LSL_CHUNK: usize = 512;
+
+/// Chunks between the inlet's thread and the reader's: more than ten seconds at fifty a second.
+pub(crate) const LSL_QUEUE: usize = 512;

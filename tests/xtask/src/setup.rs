@@ -37,6 +37,12 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["pkg-config", "--version"],
     },
     SystemPackage {
+        apt: "cmake",
+        need: Need::Build,
+        reason: "builds liblsl, for streams of the lab streaming layer",
+        probe: &["cmake", "--version"],
+    },
+    SystemPackage {
         apt: "libssl-dev",
         need: Need::Build,
         reason: "cryptography under SQLCipher",

@@ -2,6 +2,7 @@
 
 mod decoders;
 mod fieldtrip;
+mod lsl;
 mod rda;
 
 use acquisition::{

@@ -1,0 +1,242 @@
+//! A stream of the lab streaming layer as a device.
+
+use super::pump::{Chunk, Pump, Told, Values, look};
+use super::stream::Known;
+use crate::line::since;
+use crate::safety::ReadOnly;
+use contract::{
+    Capabilities, Clock, Device, DeviceClass, DeviceDescription, DeviceError, DeviceEvent,
+    ErrorKind, Pacing, Read, Safety, Sink,
+};
+use signal::{
+    AnnotationOrigin, GapCause, HostNanos, Impedance, Missing, SampleBlock, Samples, SamplingRate,
+    StreamIndex,
+};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+const STREAM: StreamIndex = StreamIndex(0);
+
+/// The driver's device.
+#[derive(Debug)]
+pub(crate) struct Lsl {
+    address: String,
+    known: Known,
+    /// Marker streams beside it, by address.
+    markers: Vec<(String, Known)>,
+    description: DeviceDescription,
+    clock: Arc<dyn Clock>,
+    pump: Option<Pump>,
+    marker_pumps: Vec<Pump>,
+    /// Time of the first sample of the last block, on this host's clock.
+    last: Option<HostNanos>,
+    arrival: HostNanos,
+}
+
+impl Lsl {
+    pub(crate) fn open(
+        address: &str,
+        markers: &[String],
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DeviceError> {
+        let operation = format!("open lsl:{address}");
+        let known = look(&operation, address)?;
+        let mut beside = Vec::new();
+        for marker in markers {
+            let found = look(&operation, marker)?;
+            if found.description.sample_type != signal::SampleType::Text {
+                let message = format!("'{marker}' is no stream of texts and cannot give markers");
+                return Err(DeviceError::new(ErrorKind::Settings, operation, message));
+            }
+            beside.push((marker.clone(), found));
+        }
+        Ok(Self {
+            address: address.to_owned(),
+            description: DeviceDescription {
+                id: format!("lsl:{address}"),
+                model: known.model.clone(),
+                serial: String::new(),
+                firmware: String::new(),
+                class: DeviceClass::Research,
+                pacing: Pacing::RealTime,
+                capabilities: Capabilities::default(),
+                streams: vec![known.description.clone()],
+            },
+            known,
+            markers: beside,
+            clock,
+            pump: None,
+            marker_pumps: Vec::new(),
+            last: None,
+            arrival: HostNanos(0),
+        })
+    }
+
+    fn block(&mut self, chunk: &Chunk, sink: &mut dyn Sink) {
+        let rows = self.known.description.channels.len();
+        let len = chunk.stamps.len();
+        let (Some(first), Some(last)) = (chunk.stamps.first(), chunk.stamps.last()) else {
+            return;
+        };
+        let irregular = self.known.description.rate == SamplingRate::Irregular;
+        // The source's own time of the last sample stands for its arrival: what the network adds is taken out,
+        // what the source's stamps scatter is left to the clock fit. It never goes back.
+        let arrival = if irregular { chunk.read } else { *last };
+        self.arrival = self.arrival.max(arrival);
+        self.last = Some(*first);
+        sink.block(STREAM, &mut |block: &mut SampleBlock| {
+            block.channels = rows;
+            block.len = len;
+            block.arrival = self.arrival;
+            if irregular {
+                block
+                    .stamps
+                    .extend(chunk.stamps.iter().map(|stamp| stamp.0));
+            }
+            for row in 0..rows {
+                match (&mut block.samples, &chunk.values) {
+                    (Samples::F32(out), Values::F32(all)) => {
+                        out.extend(all.iter().skip(row).step_by(rows));
+                    }
+                    (Samples::F64(out), Values::F64(all)) => {
+                        out.extend(all.iter().skip(row).step_by(rows));
+                    }
+                    (Samples::I32(out), Values::I32(all)) => {
+                        out.extend(all.iter().skip(row).step_by(rows));
+                    }
+                    (Samples::I16(out), Values::I16(all)) => {
+                        out.extend(all.iter().skip(row).step_by(rows));
+                    }
+                    (Samples::Text(out), Values::Text(all)) => {
+                        out.extend(all.iter().skip(row).step_by(rows).cloned());
+                    }
+                    _ => {}
+                }
+            }
+        });
+    }
+
+    /// Marks of the streams beside it, at their nearest sample.
+    fn give_markers(&mut self, sink: &mut dyn Sink) -> bool {
+        let (Some(last), Some(hz)) = (self.last, self.known.description.rate.as_hz()) else {
+            return false;
+        };
+        let mut given = false;
+        for pump in &self.marker_pumps {
+            while let Some(Told::Chunk(chunk)) = pump.next(Duration::ZERO) {
+                let Values::Text(texts) = &chunk.values else {
+                    continue;
+                };
+                let rows = texts.len() / chunk.stamps.len().max(1);
+                for (stamp, texts) in chunk.stamps.iter().zip(texts.chunks(rows.max(1))) {
+                    #[allow(clippy::cast_possible_truncation)]
+                    let offset = (stamp.seconds_since(last) * hz).round() as i64;
+                    let text: String = texts
+                        .join(" ")
+                        .chars()
+                        .filter(|c| !c.is_control())
+                        .collect();
+                    sink.event(DeviceEvent::MarkAt {
+                        stream: STREAM,
+                        offset,
+                        samples: None,
+                        text: text.chars().take(crate::limits::MARKER_CHARS).collect(),
+                        origin: AnnotationOrigin::Device,
+                    });
+                    given = true;
+                }
+            }
+        }
+        given
+    }
+}
+
+impl Device for Lsl {
+    fn description(&self) -> &DeviceDescription {
+        &self.description
+    }
+
+    fn safety(&self) -> Arc<dyn Safety> {
+        Arc::new(ReadOnly)
+    }
+
+    fn start(&mut self) -> Result<(), DeviceError> {
+        if self.pump.is_some() {
+            return Ok(());
+        }
+        let operation = format!("start lsl:{}", self.address);
+        let begin = |address: &str, known: &Known| {
+            Pump::start(&operation, address, known.clone(), Arc::clone(&self.clock))
+        };
+        let pump = begin(&self.address, &self.known)?;
+        let markers: Result<Vec<Pump>, DeviceError> = (self.markers.iter())
+            .map(|(address, known)| begin(address, known))
+            .collect();
+        self.marker_pumps = markers?;
+        self.pump = Some(pump);
+        Ok(())
+    }
+
+    fn read(&mut self, sink: &mut dyn Sink, timeout: Duration) -> Result<Read, DeviceError> {
+        let began = self.clock.host();
+        loop {
+            let left = timeout.saturating_sub(since(self.clock.host(), began));
+            let Some(pump) = &self.pump else {
+                self.clock.sleep(left);
+                return Ok(Read::Idle);
+            };
+            let dropped = pump.take_dropped();
+            let told = pump.next(left);
+            if dropped > 0 {
+                sink.event(DeviceEvent::Discontinuity {
+                    stream: STREAM,
+                    cause: GapCause::Transport,
+                    missing: Missing::Exact(dropped),
+                });
+            }
+            match told {
+                Some(Told::Chunk(chunk)) => {
+                    self.block(&chunk, sink);
+                    self.give_markers(sink);
+                    return Ok(Read::Progress);
+                }
+                Some(Told::Over(error)) => {
+                    self.pump = None;
+                    self.marker_pumps.clear();
+                    return Err(error);
+                }
+                Some(Told::Open) => {}
+                None => {
+                    let given = self.give_markers(sink) || dropped > 0;
+                    return Ok(if given { Read::Progress } else { Read::Idle });
+                }
+            }
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), DeviceError> {
+        self.pump = None;
+        self.marker_pumps.clear();
+        Ok(())
+    }
+
+    fn measure_impedances(
+        &mut self,
+        _progress: &mut dyn FnMut(&Impedance) -> ControlFlow<()>,
+    ) -> Result<Vec<Impedance>, DeviceError> {
+        Err(DeviceError::new(
+            ErrorKind::Unsupported,
+            "measure impedances over LSL",
+            "a stream holds samples only; measure them in the program that sends it",
+        ))
+    }
+
+    fn calibration(&mut self, _on: bool) -> Result<(), DeviceError> {
+        Err(DeviceError::new(
+            ErrorKind::Unsupported,
+            "calibrate over LSL",
+            "a stream holds samples only",
+        ))
+    }
+}
