@@ -36,6 +36,8 @@ impl Environment {
             ("CARGO_TARGET_DIR", self.target.clone()),
             ("NEURASCALE_BIN_DIR", self.programs(profile)),
             ("NEURASCALE_UI_DIST", self.ui_dist()),
+            // Streams of a test are looked for on this machine only.
+            ("LSLAPICFG", shell::root().join("tests/interop/lsl_api.cfg")),
         ];
         variables.extend(
             self.pyenv

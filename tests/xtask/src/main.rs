@@ -39,8 +39,8 @@ const EXIT_PACKAGES_MISSING: u8 = 20;
 /// Build products go to CARGO_TARGET_DIR, else to a folder of the user's cache for this compiler and
 /// Cargo.lock. Tests and benchmarks are told NEURASCALE_BIN_DIR (folder of the programs under test),
 /// NEURASCALE_UI_DIST (folder of the window's files, which the shell embeds), NEURASCALE_PYENV (Python
-/// environment; its interpreter is bin/python), NEURASCALE_AXE (axe-core's file, which checks the pages) and, in
-/// soak, NEURASCALE_SOAK=1.
+/// environment; its interpreter is bin/python), NEURASCALE_AXE (axe-core's file, which checks the pages),
+/// LSLAPICFG (configuration of the lab streaming layer) and, in soak, NEURASCALE_SOAK=1.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {

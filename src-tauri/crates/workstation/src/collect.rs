@@ -7,6 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::{COLLECT_BEAT, HUB_QUEUE, MARK_QUEUE, REOPEN_PAUSE, SEGMENT_QUEUE};
 use crate::live::{Ends, Live};
 use crate::notary::public_device_id;
+use crate::outlet;
+use crate::policies::Policies;
 use crate::quality::{self, QualityBoard};
 use crate::recorder::{JournalRecorder, RecorderView, Replayed, program_mark};
 use crate::records::{Checks, SessionRecord};
@@ -90,7 +92,7 @@ async fn begin(room: &Room, ctx: &dyn Beat, session: &SessionRecord) -> Result<O
     };
     room.safety
         .enter(session.id, &session.device, device.safety());
-    let mains_hz = crate::policies::in_force(room).await.mains_hz;
+    let policies = crate::policies::in_force(room).await;
     // What was measured before stands in the record too; it is none the worse for its absence.
     let checked = match room.records() {
         Ok(records) => records.checks(session.id).await.unwrap_or_default(),
@@ -98,7 +100,7 @@ async fn begin(room: &Room, ctx: &dyn Beat, session: &SessionRecord) -> Result<O
     };
     let (room, session) = (room.clone(), session.clone());
     let begun =
-        tokio::task::spawn_blocking(move || start(&room, &session, device, (&checked, mains_hz)))
+        tokio::task::spawn_blocking(move || start(&room, &session, device, (&checked, &policies)))
             .await
             .map_err(|error| Error::internal("start recording", &error))??;
     Ok(Some(begun))
@@ -153,7 +155,7 @@ fn start(
     room: &Room,
     session: &SessionRecord,
     device: Box<dyn Device>,
-    (checked, mains_hz): (&Checks, f64),
+    (checked, policies): (&Checks, &Policies),
 ) -> Result<Begun> {
     let description = device.description().clone();
     let folder = folder(room, session.recording);
@@ -242,7 +244,7 @@ fn start(
         recorder: Some(Box::new(journal)),
         analyser: Some(quality::analyser(
             &description,
-            mains_hz,
+            policies.mains_hz,
             board.clone(),
             room.clock.clone(),
         )),
@@ -252,6 +254,9 @@ fn start(
         .map_err(|error| Error::internal("start recording", &error))?;
     hub.run(blocks)?;
     let events = handle.events();
+    let published = (policies.lsl_outlet)
+        .then(|| outlet::publish(&handle, &description, session.recording, &room.clock))
+        .flatten();
     let live = Arc::new(Live::new(
         resuming,
         session.recording,
@@ -268,6 +273,9 @@ fn start(
         handle,
     ));
     live.know_relabels(relabels);
+    if let Some(published) = published {
+        live.publish_marks(published);
+    }
     if paused.is_some() {
         live.set_paused(paused, room.clock.host());
     }

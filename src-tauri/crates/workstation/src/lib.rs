@@ -25,6 +25,7 @@ mod facade;
 pub mod limits;
 mod live;
 mod notary;
+mod outlet;
 mod patients;
 mod people;
 mod policies;

@@ -383,3 +383,13 @@ pub const LONGEST_CERTIFY: Duration = Duration::from_secs(3_600);
 
 /// The fitted clock is judged from here on.
 pub const CLOCK_SETTLES: Duration = Duration::from_secs(5);
+
+/// Blocks that wait for the outlet of a published session: about 1 s at 50 blocks a second for several streams;
+/// what is older is of no use to a program that watches.
+pub(crate) const FEED_BLOCKS: usize = 256;
+
+/// Marks that wait for it.
+pub(crate) const OUTLET_MARKS: usize = 64;
+
+/// Longest wait for a block, which bounds how late a mark goes out.
+pub(crate) const OUTLET_WAIT: Duration = Duration::from_millis(20);

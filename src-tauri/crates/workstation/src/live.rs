@@ -3,6 +3,7 @@
 use crate::alerts::AlertBook;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DEVICE_WARNINGS;
+use crate::outlet::CodedMark;
 use crate::quality::{Held, QualityBoard};
 use crate::recorder::{Added, PersonMark, RecorderView};
 use crate::relabel::{self, Relabel};
@@ -18,7 +19,7 @@ use signal::{
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One running recording.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) limits: ImpedanceLimits,
     pause: Mutex<Pause>,
     relabels: Mutex<Vec<Relabel>>,
+    /// Where codes of marks go when the session is published.
+    published: OnceLock<Sender<CodedMark>>,
 }
 
 /// Whether the patient is off the device.
@@ -98,6 +101,7 @@ impl Live {
             limits: ends.limits,
             pause: Mutex::default(),
             relabels: Mutex::default(),
+            published: OnceLock::new(),
         }
     }
 
@@ -192,6 +196,8 @@ impl Live {
         supersedes: Option<AnnotationId>,
     ) -> Result<AnnotationId> {
         let id = self.view.next_annotation();
+        let published = self.published.get().zip(mark.code.clone());
+        let onset = mark.onset;
         let mark = PersonMark {
             id,
             mark,
@@ -204,7 +210,20 @@ impl Live {
                 "Try again; if the disk is full, free space first.",
             )
         })?;
+        if let Some((published, code)) = published {
+            let at = self
+                .anchor
+                .host
+                .plus_nanos(onset.nanos_since(self.anchor.utc));
+            // Other programs do without a mark that they are too slow for.
+            let _ = published.try_send((code, at));
+        }
         Ok(id)
+    }
+
+    /// From now on the codes of marks go to other programs too.
+    pub(crate) fn publish_marks(&self, to: Sender<CodedMark>) {
+        let _ = self.published.set(to);
     }
 
     /// Puts impedances into the record.

@@ -37,9 +37,10 @@ const MAINS: &str = "mains_hz";
 const PROTOCOL: &str = "default_protocol";
 const IDENTIFIED: &str = "identified_export";
 const DISK: &str = "disk_warning_hours";
+const OUTLET: &str = "lsl_outlet";
 
 /// In the order of the page.
-const POLICIES: [Policy; 5] = [
+const POLICIES: [Policy; 6] = [
     Policy {
         name: LOCK,
         unit: "s",
@@ -87,6 +88,14 @@ const POLICIES: [Policy; 5] = [
                 .is_some_and(|h| (DISK_PROBLEM_HOURS..=MOST_DISK_WARNING_HOURS).contains(&h))
         },
         expects: "hours from 2 to 720",
+    },
+    Policy {
+        name: OUTLET,
+        unit: "",
+        description: "Whether sessions are published to other programs on the network (LSL), without identity.",
+        default: || json!(false),
+        fits: Value::is_boolean,
+        expects: "true or false",
     },
 ];
 
@@ -136,6 +145,7 @@ pub(crate) struct Policies {
     pub(crate) default_protocol: String,
     pub(crate) identified_export: bool,
     pub(crate) disk_warning_hours: f64,
+    pub(crate) lsl_outlet: bool,
 }
 
 /// What the site's file sets, and what in it cannot be used.
@@ -227,6 +237,7 @@ pub(crate) async fn in_force(room: &Room) -> Policies {
         default_protocol: of(PROTOCOL).as_str().unwrap_or_default().to_owned(),
         identified_export: of(IDENTIFIED).as_bool().unwrap_or(true),
         disk_warning_hours: of(DISK).as_f64().unwrap_or(DISK_WARNING_HOURS),
+        lsl_outlet: of(OUTLET).as_bool().unwrap_or(false),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod cyton;
 mod exports;
+mod lsl;
 mod source;
 
 use std::path::{Path, PathBuf};
