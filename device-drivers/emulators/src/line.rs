@@ -82,6 +82,9 @@ impl Line {
         if let Some((_, _, duration)) = has(Kind::Disconnect) {
             steps.extend(self.held.take());
             steps.push(Step::Disconnect(lasting(duration)));
+            // It was on its way when the line broke.
+            steps.push(Step::Drop(delivery(number, &packet, Fate::Lost)));
+            return;
         }
         if let Some((_, _, duration)) = has(Kind::Pause) {
             steps.push(Step::Pause(lasting(duration)));

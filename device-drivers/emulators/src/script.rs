@@ -25,8 +25,8 @@ pub enum Kind {
     Garbage,
     /// Nothing is sent for `duration_ms`; what was taken meanwhile follows at once.
     Pause,
-    /// The connection breaks before it and is back after `duration_ms`; the device goes on counting,
-    /// and what it sends meanwhile is lost.
+    /// The connection breaks and is back after `duration_ms`; the device goes on counting, and this packet and
+    /// what it sends meanwhile are lost.
     Disconnect,
 }
 

@@ -4,6 +4,7 @@
 mod bedside;
 mod clients;
 mod evidence;
+mod outlet;
 mod people;
 mod playback;
 mod quality;

@@ -142,7 +142,8 @@ fn a_cyton_on_a_bad_line_is_recorded_whole() {
     assert_eq!(
         runs.len(),
         holes + 1,
-        "every hole is a gap, and nothing else is"
+        "every hole is a gap, and nothing else is: {:?}",
+        recording.gaps()
     );
 
     // The quality record tells the losses by cause, in the export as well.
