@@ -85,9 +85,6 @@ pub(crate) const FIRST_TRACES: usize = 3;
 pub(crate) const WINDOW_CHANNELS: [usize; 3] = [16, 64, 256];
 /// See [`WINDOW_CHANNELS`].
 pub(crate) const WINDOW_RATE_HZ: u32 = 1_000;
-/// Columns of the feed whose messages are timed: a whole number of samples each, so that a message's last one is
-/// known; a page of 10 s on 1,900 pixels has 190.
-pub(crate) const WINDOW_COLUMNS_PER_S: f64 = 250.0;
 /// See [`WINDOW_CHANNELS`].
 pub(crate) const WINDOW_LOOK: Duration = Duration::from_secs(20);
 /// How long the window's memory is watched, and with `--quick`. An hour is watched in `soak`.

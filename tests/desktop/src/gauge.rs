@@ -23,15 +23,16 @@ pub struct Frames {
     pub length_s: f64,
 }
 
-/// A feed beside the one that is shown, whose messages are looked at as they arrive, and, where wanted, the
-/// frames that the canvas paints meanwhile. The samples' times are the engine's, of the same machine's clock.
+/// Looks at the messages of the feed that is shown as they arrive, before anything of the page's own does, and,
+/// where wanted, at the frames that the canvas paints meanwhile. The samples' times are the engine's, of the same
+/// machine's clock.
 const FRAMES: &str = r"
-const [request, tailMs, ms, withFrames, done] = arguments;
-const { invoke, Channel } = window.__TAURI__.core;
+const [ms, withFrames, done] = arguments;
+const callbacks = window.__TAURI_INTERNALS__.callbacks;
 const canvas = document.querySelector(`canvas[data-testid='scope']`);
 const gl = canvas.getContext('webgl2');
 const pixel = new Uint8Array(4);
-const late = [], arrivals = [], frames = [];
+const late = [], arrivals = [], frames = [], before = new Map();
 let drawn = 0;
 if (withFrames) gl.drawElements = function (...values) {
   drawn += 1;
@@ -46,11 +47,10 @@ if (withFrames) window.requestAnimationFrame = (callback) => plain.call(window, 
     frames.push([begun, performance.now()]);
   }
 });
-const channel = new Channel();
+// A short message comes in pieces, each of which begins a message or continues one.
 let held = new Uint8Array(0);
-channel.onmessage = (message) => {
+const look = (piece) => {
   const [now, here] = [Date.now(), performance.now()];
-  const piece = message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
   const bytes = new Uint8Array(held.length + piece.length);
   bytes.set(held);
   bytes.set(piece, held.length);
@@ -60,51 +60,34 @@ channel.onmessage = (message) => {
     const envelope = view.getUint16(at + 4, true) === 1 && (view.getUint32(at + 44, true) & 1) === 0;
     const columns = view.getUint32(at + 12, true);
     if (!envelope || columns === 0) continue;
-    const last = Number(view.getBigInt64(at + 24, true)) + (columns - 1) * view.getFloat64(at + 32, true);
-    late.push(now - last / 1e6 - tailMs);
+    // To the end of the last whole column, which lies at most a column before the block's end.
+    const last = Number(view.getBigInt64(at + 24, true)) + columns * view.getFloat64(at + 32, true);
+    late.push(now - last / 1e6);
     arrivals.push(here);
   }
   held = bytes.slice(at);
 };
-const over = () => {
+for (const [id, call] of callbacks) {
+  before.set(id, call);
+  callbacks.set(id, (told) => {
+    if (told?.message instanceof ArrayBuffer) look(new Uint8Array(told.message));
+    return call(told);
+  });
+}
+setTimeout(() => {
+  for (const [id, call] of before) if (callbacks.has(id)) callbacks.set(id, call);
   window.requestAnimationFrame = plain;
   delete gl.drawElements;
-};
-invoke('open_feed', { request, channel }).then(
-  (id) => setTimeout(() => {
-    over();
-    invoke('close_feed', { id });
-    done({ late, arrivals, frames });
-  }, ms),
-  (error) => { over(); done({ error: JSON.stringify(error) }); },
-);
+  done({ late, arrivals, frames });
+}, ms);
 ";
 
-/// Watches a feed beside the canvas that shows a session for a while, and with `frames` the canvas as well:
-/// waiting for every pixel of a frame keeps messages waiting, so that their lateness is to be had without.
-/// `columns_per_s` divides the stream's rate and its blocks, so that a message's last column ends with its last
-/// sample.
-///
-/// # Errors
-/// What the shell said to the feed.
-pub fn watch(
-    page: &Session,
-    session: &str,
-    montage: &str,
-    (columns_per_s, rate_hz): (f64, f64),
-    length: Duration,
-    frames: bool,
-) -> Result<Frames, String> {
-    let request = json!({
-        "id": session, "spec": { "montage": montage, "filters": {} },
-        "columns_per_s": columns_per_s, "history_s": 0.0,
-    });
+/// Watches the feed that a window shows, and with `frames` its canvas as well: waiting for every pixel of a frame
+/// keeps messages waiting, so that their lateness is to be had without.
+#[must_use]
+pub fn watch(page: &Session, length: Duration, frames: bool) -> Frames {
     let ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    let tail_ms = (1.0 / columns_per_s - 1.0 / rate_hz) * 1e3;
-    let seen = page.run_async(FRAMES, json!([request, tail_ms, ms, frames]));
-    if let Some(error) = seen["error"].as_str() {
-        return Err(error.to_owned());
-    }
+    let seen = page.run_async(FRAMES, json!([ms, frames]));
     let list = |name: &str| -> Vec<f64> {
         let all = seen[name].as_array().into_iter().flatten();
         all.filter_map(Value::as_f64).collect()
@@ -119,7 +102,7 @@ pub fn watch(
         let next = painted.iter().find(|(begun, _)| *begun >= arrived)?;
         Some((next.1 - arrived) / 1e3)
     });
-    Ok(Frames {
+    Frames {
         cost_s: painted
             .iter()
             .map(|(begun, end)| (end - begun) / 1e3)
@@ -127,13 +110,13 @@ pub fn watch(
         to_pixel_s: to_pixel.collect(),
         late_s: list("late").into_iter().map(|ms| ms / 1e3).collect(),
         length_s: length.as_secs_f64(),
-    })
+    }
 }
 
 /// Notes when 'Start recording' is clicked, and then looks at the canvas until a trace of a left electrode's
 /// colour stands on it.
 const FIRST_TRACE: &str = r"
-window.firstTrace = { clicked: null, traced: null };
+window.firstTrace = { clicked: null, canvas: null, traced: null };
 document.addEventListener('click', (event) => {
   if (event.target.closest(`[data-testid='start']`)) window.firstTrace.clicked ??= performance.now();
 }, true);
@@ -142,12 +125,14 @@ const looking = setInterval(() => {
   const canvas = document.querySelector(`canvas[data-testid='scope']`);
   // Before the canvas is ready its graphics are not to be asked for: they would be others than it wants.
   if (!canvas || document.querySelector('.traces .cover')) return;
+  window.firstTrace.canvas ??= performance.now();
   const gl = canvas.getContext('webgl2');
-  // A sweep begins at the left. Reading the whole canvas would take longer than painting it, and keep the page
-  // from the very messages that are waited for.
-  const [left, width, height] = [Math.ceil(110 * devicePixelRatio), 96, gl.drawingBufferHeight];
+  // The upper rows, of left electrodes. Reading the whole canvas again and again would take longer than painting
+  // it, and keep the page from the very messages that are waited for.
+  const left = Math.ceil(110 * devicePixelRatio);
+  const [width, height] = [gl.drawingBufferWidth - left, Math.ceil(gl.drawingBufferHeight / 8)];
   const pixels = new Uint8Array(width * height * 4);
-  gl.readPixels(left, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  gl.readPixels(left, gl.drawingBufferHeight - Math.ceil(1.5 * height), width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
   let found = 0;
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
@@ -156,11 +141,11 @@ const looking = setInterval(() => {
       if (apart < 60) found += 1;
     }
   }
-  if (found >= 20) {
+  if (found >= 10) {
     window.firstTrace.traced = performance.now();
     clearInterval(looking);
   }
-}, 10);
+}, 25);
 ";
 
 /// From now on the page notes the click that starts a recording and the first trace that follows.
@@ -168,12 +153,16 @@ pub fn await_first_trace(page: &Session) {
     page.run(FIRST_TRACE, json!([]));
 }
 
-/// From the click to the first trace, s, once both were seen.
+/// From the click to the canvas and to the first trace on it, s, once all were seen.
 #[must_use]
-pub fn first_trace_s(page: &Session) -> Option<f64> {
+pub fn first_trace_s(page: &Session) -> Option<(f64, f64)> {
     let seen = page.run("return window.firstTrace", json!([]));
     let at = |name: &str| seen[name].as_f64();
-    Some((at("traced")? - at("clicked")?) / 1e3)
+    let clicked = at("clicked")?;
+    Some((
+        (at("canvas")? - clicked) / 1e3,
+        (at("traced")? - clicked) / 1e3,
+    ))
 }
 
 /// Growth from the second to the last quarter up to which memory counts as flat.
