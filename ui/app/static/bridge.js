@@ -62,6 +62,20 @@ async function scopeModule(fresh) {
 // Fetches and compiles it before it is wanted, while a recording is being prepared.
 export function warmScope() {
   scopeModule(false).catch(() => {}); // the canvas that wants it will say what is wrong
+  warmGraphics();
+}
+
+// The first context of a page starts the graphics driver, which takes a quarter of a second where it is software:
+// not while somebody waits for the first trace. The context is given back at once.
+let warmed = false;
+function warmGraphics() {
+  if (warmed) return;
+  warmed = true;
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return; // the canvas that wants one will say so
+  gl.clear(gl.COLOR_BUFFER_BIT);
+  gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
 }
 
 export async function createScope(canvas, settings, fresh, onEvent) {
