@@ -98,7 +98,7 @@ impl Packet {
 ///
 /// Packets have no check sum. Start and footer must fit; and a cut packet, whose end is the next one's
 /// beginning, must not pass for a whole one. So the last packet of a burst waits for the byte after it, or for
-/// [`CONFIRM`]: the next one's start proves it, and anything else is looked through for a successor that
+/// 20 ms: the next one's start proves it, and anything else is looked through for a successor that
 /// begins too early.
 #[derive(Debug)]
 pub struct Framer {

@@ -28,7 +28,7 @@ pub enum Halves {
 pub struct Pair {
     /// Counter of the board's half, odd; of the half that would have been it when that was lost.
     pub counter: u8,
-    /// Counts; [`LOST`] in the half that is not there.
+    /// Counts; −2²³, the negative rail, in the half that is not there.
     pub values: [i32; 2 * CHANNELS],
     /// What is there.
     pub halves: Halves,
