@@ -1,6 +1,6 @@
 //! An opened device.
 
-use crate::{DeviceError, Sink};
+use crate::{DeviceError, ErrorKind, Sink};
 use serde::{Deserialize, Serialize};
 use signal::{Impedance, StreamDescription};
 use std::fmt::Debug;
@@ -132,18 +132,34 @@ pub trait Device: Send + Debug {
     fn stop(&mut self) -> Result<(), DeviceError>;
 
     /// Measures every electrode, reference and ground included, telling each as it is known;
-    /// `progress` may break off. The device must not be streaming.
+    /// `progress` may break off. The device must not be streaming. A device that has not the means
+    /// keeps to this default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] when it cannot; otherwise as for reading.
     fn measure_impedances(
         &mut self,
         progress: &mut dyn FnMut(&Impedance) -> ControlFlow<()>,
-    ) -> Result<Vec<Impedance>, DeviceError>;
+    ) -> Result<Vec<Impedance>, DeviceError> {
+        let _ = progress;
+        Err(DeviceError::new(
+            ErrorKind::Unsupported,
+            format!("measure impedances of {}", self.description().id),
+            "it gives no means to do that from here; measure them in the amplifier's own program",
+        ))
+    }
 
-    /// Switches the calibration signal on or off on every channel.
+    /// Switches the calibration signal on or off on every channel. A device that has none keeps to this
+    /// default.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Unsupported`] when there is none.
-    fn calibration(&mut self, on: bool) -> Result<(), DeviceError>;
+    fn calibration(&mut self, on: bool) -> Result<(), DeviceError> {
+        let _ = on;
+        Err(DeviceError::new(
+            ErrorKind::Unsupported,
+            format!("calibrate {}", self.description().id),
+            "it has no calibration signal that can be switched from here",
+        ))
+    }
 }

@@ -141,7 +141,7 @@ fn main() -> Result<ExitCode> {
         Device::Rda(arguments) => {
             let (config, log) = (arguments.config()?, arguments.common.log()?);
             let clock = std::sync::Arc::new(contract::SystemClock);
-            let server = emulators::servers::RdaEmulator::start(config, log, clock)?;
+            let server = emulators::servers::ServerEmulator::rda(config, log, clock)?;
             println!("rda:{}", server.address());
             until_input_ends(|| server.is_running());
             server.finish()?;
@@ -151,7 +151,7 @@ fn main() -> Result<ExitCode> {
             let clock = std::sync::Arc::new(contract::SystemClock);
             // Ten minutes, as buffers usually hold.
             let ring = config.rate_hz as usize * 600;
-            let server = emulators::servers::FieldTripEmulator::start(config, ring, log, clock)?;
+            let server = emulators::servers::ServerEmulator::fieldtrip(config, ring, log, clock)?;
             println!("fieldtrip:{}", server.address());
             until_input_ends(|| server.is_running());
             server.finish()?;

@@ -1,88 +1,14 @@
 //! A FieldTrip buffer that fills itself and answers requests (FieldTrip, buffer protocol version 1).
 
-use super::{Port, Server, ServerConfig, pass};
-use crate::{Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Source, SourceSpec, Step};
+use super::{Port, ServerConfig, pass};
+use crate::{Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Source, Step};
 use contract::Clock;
 use signal::HostNanos;
 use std::collections::VecDeque;
 use std::io::{ErrorKind as IoKind, Read as _};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-
-/// A running buffer.
-#[derive(Debug)]
-pub struct FieldTripEmulator(Server);
-
-impl FieldTripEmulator {
-    /// Starts a buffer whose ring holds `ring` samples. It keeps in `log` what it gave out.
-    ///
-    /// # Errors
-    /// The port is taken, or what is to be played cannot.
-    pub fn start(
-        config: ServerConfig,
-        ring: usize,
-        log: DeliveryLog,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        let source = Source::new(SourceSpec {
-            file: config.file.clone(),
-            seed: config.seed,
-            channels: config.channels,
-            rate_hz: config.rate_hz,
-        })?;
-        let blocks_per_s = f64::from(config.rate_hz) / f64::from(config.block);
-        let (kept, started) = (log.clone(), config.clone());
-        let server = Server::start("fieldtrip", &started, log, move |port, off| {
-            Run {
-                port,
-                off,
-                pace: Pace::new(Arc::clone(&clock), blocks_per_s, &config.script, false),
-                faults: Line::new(&config.script),
-                source,
-                ring,
-                samples: VecDeque::new(),
-                made: 0,
-                blocks: 0,
-                held: Vec::new(),
-                waiting: None,
-                log: kept,
-                clock,
-                config,
-            }
-            .run()
-        })?;
-        Ok(Self(server))
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.0.address
-    }
-
-    /// What was given out so far.
-    #[must_use]
-    pub const fn log(&self) -> &DeliveryLog {
-        &self.0.log
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.0.is_running()
-    }
-
-    /// Ends it and tells how it fared.
-    ///
-    /// # Errors
-    /// What ended it before.
-    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
-        self.0.end()?;
-        Ok(self.0.log.clone())
-    }
-}
 
 /// A request that is answered when there is more than it knows, or when its time is over.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +18,7 @@ struct Waiting {
     until: HostNanos,
 }
 
-struct Run {
+pub(super) struct Run {
     config: ServerConfig,
     port: Port,
     off: Arc<AtomicBool>,
@@ -126,7 +52,33 @@ fn answer(command: u16, body: &[u8]) -> Vec<u8> {
 }
 
 impl Run {
-    fn run(mut self) -> Result<(), Error> {
+    pub(super) fn new(
+        config: ServerConfig,
+        ring: usize,
+        (port, off): (Port, Arc<AtomicBool>),
+        source: Source,
+        log: DeliveryLog,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            port,
+            off,
+            pace: config.pace(&clock),
+            faults: Line::new(&config.script),
+            source,
+            ring,
+            samples: VecDeque::new(),
+            made: 0,
+            blocks: 0,
+            held: Vec::new(),
+            waiting: None,
+            log,
+            clock,
+            config,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<(), Error> {
         while !self.off.load(Ordering::Relaxed) {
             if self.port.accept().is_some() {
                 self.held.clear();

@@ -3,10 +3,7 @@
 mod fieldtrip;
 mod rda;
 
-pub use fieldtrip::FieldTripEmulator;
-pub use rda::RdaEmulator;
-
-use crate::{DeliveryLog, Error, Script};
+use crate::{DeliveryLog, Error, Pace, Script, Source, SourceSpec};
 use contract::Clock;
 use std::io::ErrorKind as IoKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -73,6 +70,20 @@ impl ServerConfig {
             .map_or_else(|| format!("X{}", n + 1), |name| (*name).to_owned())
     }
 
+    fn source(&self) -> Result<Source, Error> {
+        Source::new(SourceSpec {
+            file: self.file.clone(),
+            seed: self.seed,
+            channels: self.channels,
+            rate_hz: self.rate_hz,
+        })
+    }
+
+    fn pace(&self, clock: &Arc<dyn Clock>) -> Pace {
+        let blocks_per_s = f64::from(self.rate_hz) / f64::from(self.block);
+        Pace::new(Arc::clone(clock), blocks_per_s, &self.script, false)
+    }
+
     /// Microvolts a count: floats are microvolts, integers halves of one.
     const fn resolution_uv(&self) -> f64 {
         if self.float { 1.0 } else { 0.5 }
@@ -111,16 +122,76 @@ impl Default for ServerConfig {
     }
 }
 
-/// A server's thread; it ends when dropped.
+/// A running server; it ends when dropped.
 #[derive(Debug)]
-struct Server {
+pub struct ServerEmulator {
     address: SocketAddr,
     off: Arc<AtomicBool>,
     log: DeliveryLog,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
-impl Server {
+impl ServerEmulator {
+    /// Starts BrainVision RDA. It keeps in `log` what became of its blocks.
+    ///
+    /// # Errors
+    /// The port is taken, or what is to be played cannot.
+    pub fn rda(
+        config: ServerConfig,
+        log: DeliveryLog,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let (source, kept) = (config.source()?, log.clone());
+        let started = config.clone();
+        Self::start("rda", &started, log, move |port, off| {
+            rda::Run::new(config, port, off, source, kept, clock).run()
+        })
+    }
+
+    /// Starts a FieldTrip buffer whose ring holds `ring` samples. It keeps in `log` what it gave out.
+    ///
+    /// # Errors
+    /// The port is taken, or what is to be played cannot.
+    pub fn fieldtrip(
+        config: ServerConfig,
+        ring: usize,
+        log: DeliveryLog,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let (source, kept) = (config.source()?, log.clone());
+        let started = config.clone();
+        Self::start("fieldtrip", &started, log, move |port, off| {
+            fieldtrip::Run::new(config, ring, (port, off), source, kept, clock).run()
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What became of what it sent so far.
+    #[must_use]
+    pub const fn log(&self) -> &DeliveryLog {
+        &self.log
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        (self.thread.as_ref()).is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Ends it and tells how it fared.
+    ///
+    /// # Errors
+    /// What ended it before.
+    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
+        self.end()?;
+        Ok(self.log.clone())
+    }
+
     fn start(
         name: &str,
         config: &ServerConfig,
@@ -142,12 +213,6 @@ impl Server {
         })
     }
 
-    fn is_running(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-    }
-
     fn end(&mut self) -> Result<(), Error> {
         self.off.store(true, Ordering::Relaxed);
         match self.thread.take().map(JoinHandle::join) {
@@ -158,7 +223,7 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for ServerEmulator {
     fn drop(&mut self) {
         let _ = self.end();
     }

@@ -1,9 +1,8 @@
 //! BrainVision RDA: blocks of samples pushed to who connects (Brain Products, RDA.h).
 
-use super::{Port, Server, ServerConfig, pass};
-use crate::{Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Source, SourceSpec, Step};
+use super::{Port, ServerConfig, pass};
+use crate::{Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Source, Step};
 use contract::Clock;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,75 +10,7 @@ use std::time::Duration;
 /// The GUID that begins every message.
 const MARK: [u8; 16] = *b"\x8E\x45\x58\x43\x96\xC9\x86\x4C\xAF\x4A\x98\xBB\xF6\xC9\x14\x50";
 
-/// A running server.
-#[derive(Debug)]
-pub struct RdaEmulator(Server);
-
-impl RdaEmulator {
-    /// Starts a server. It keeps in `log` what became of its blocks.
-    ///
-    /// # Errors
-    /// The port is taken, or what is to be played cannot.
-    pub fn start(
-        config: ServerConfig,
-        log: DeliveryLog,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        let source = Source::new(SourceSpec {
-            file: config.file.clone(),
-            seed: config.seed,
-            channels: config.channels,
-            rate_hz: config.rate_hz,
-        })?;
-        let blocks_per_s = f64::from(config.rate_hz) / f64::from(config.block);
-        let kept = log.clone();
-        let started = config.clone();
-        let server = Server::start("rda", &started, log, move |port, off| {
-            Run {
-                port,
-                off,
-                pace: Pace::new(Arc::clone(&clock), blocks_per_s, &config.script, false),
-                faults: Line::new(&config.script),
-                source,
-                block: 0,
-                log: kept,
-                clock,
-                config,
-            }
-            .run()
-        })?;
-        Ok(Self(server))
-    }
-
-    /// Where it listens.
-    #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.0.address
-    }
-
-    /// What became of the blocks so far.
-    #[must_use]
-    pub const fn log(&self) -> &DeliveryLog {
-        &self.0.log
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.0.is_running()
-    }
-
-    /// Ends it and tells how it fared.
-    ///
-    /// # Errors
-    /// What ended it before.
-    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
-        self.0.end()?;
-        Ok(self.0.log.clone())
-    }
-}
-
-struct Run {
+pub(super) struct Run {
     config: ServerConfig,
     port: Port,
     off: Arc<AtomicBool>,
@@ -93,7 +24,28 @@ struct Run {
 }
 
 impl Run {
-    fn run(mut self) -> Result<(), Error> {
+    pub(super) fn new(
+        config: ServerConfig,
+        port: Port,
+        off: Arc<AtomicBool>,
+        source: Source,
+        log: DeliveryLog,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            port,
+            off,
+            pace: config.pace(&clock),
+            faults: Line::new(&config.script),
+            source,
+            block: 0,
+            log,
+            clock,
+            config,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<(), Error> {
         let mut steps = Vec::new();
         let never = self.config.script.answers.never;
         while !self.off.load(Ordering::Relaxed) {

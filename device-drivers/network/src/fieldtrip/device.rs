@@ -12,10 +12,9 @@ use contract::{
     ErrorKind, Pacing, Read, Safety, Sink,
 };
 use signal::{
-    AnnotationOrigin, Channel, ClockSource, CounterSpec, HostNanos, Impedance, SampleBlock,
-    SampleType, Samples, StreamDescription, StreamIndex, StreamRole,
+    AnnotationOrigin, Channel, ClockSource, CounterSpec, HostNanos, SampleBlock, SampleType,
+    Samples, StreamDescription, StreamIndex, StreamRole,
 };
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -435,24 +434,5 @@ impl Device for FieldTrip {
     fn stop(&mut self) -> Result<(), DeviceError> {
         self.line = None;
         Ok(())
-    }
-
-    fn measure_impedances(
-        &mut self,
-        _progress: &mut dyn FnMut(&Impedance) -> ControlFlow<()>,
-    ) -> Result<Vec<Impedance>, DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "measure impedances over a FieldTrip buffer",
-            "the buffer holds samples only; measure them in the program that fills it",
-        ))
-    }
-
-    fn calibration(&mut self, _on: bool) -> Result<(), DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "calibrate over a FieldTrip buffer",
-            "the buffer holds samples only",
-        ))
     }
 }

@@ -9,10 +9,8 @@ use contract::{
     ErrorKind, Pacing, Read, Safety, Sink,
 };
 use signal::{
-    AnnotationOrigin, GapCause, HostNanos, Impedance, Missing, SampleBlock, Samples, SamplingRate,
-    StreamIndex,
+    AnnotationOrigin, GapCause, HostNanos, Missing, SampleBlock, Samples, SamplingRate, StreamIndex,
 };
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,24 +217,5 @@ impl Device for Lsl {
         self.pump = None;
         self.marker_pumps.clear();
         Ok(())
-    }
-
-    fn measure_impedances(
-        &mut self,
-        _progress: &mut dyn FnMut(&Impedance) -> ControlFlow<()>,
-    ) -> Result<Vec<Impedance>, DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "measure impedances over LSL",
-            "a stream holds samples only; measure them in the program that sends it",
-        ))
-    }
-
-    fn calibration(&mut self, _on: bool) -> Result<(), DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "calibrate over LSL",
-            "a stream holds samples only",
-        ))
     }
 }

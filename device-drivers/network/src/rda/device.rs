@@ -10,10 +10,9 @@ use contract::{
     ErrorKind, Pacing, Read, Safety, Sink,
 };
 use signal::{
-    AnnotationOrigin, ClockSource, CounterSpec, GapCause, HostNanos, Impedance, Missing,
-    SampleBlock, SampleType, Samples, SamplingRate, StreamDescription, StreamIndex, StreamRole,
+    AnnotationOrigin, ClockSource, CounterSpec, GapCause, HostNanos, Missing, SampleBlock,
+    SampleType, Samples, SamplingRate, StreamDescription, StreamIndex, StreamRole,
 };
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -367,24 +366,5 @@ impl Device for Rda {
     fn stop(&mut self) -> Result<(), DeviceError> {
         self.line = None;
         Ok(())
-    }
-
-    fn measure_impedances(
-        &mut self,
-        _progress: &mut dyn FnMut(&Impedance) -> ControlFlow<()>,
-    ) -> Result<Vec<Impedance>, DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "measure impedances over RDA",
-            "the protocol does not let a client do that; measure them in the recorder's own program",
-        ))
-    }
-
-    fn calibration(&mut self, _on: bool) -> Result<(), DeviceError> {
-        Err(DeviceError::new(
-            ErrorKind::Unsupported,
-            "calibrate over RDA",
-            "the protocol does not let a client do that",
-        ))
     }
 }

@@ -4,26 +4,26 @@ use crate::{assert_nothing_lost, clock, record, soak};
 use acquisition::EndReason;
 use contract::conformance::{Expectations, check};
 use contract::{Driver as _, ErrorKind, Settings};
-use emulators::servers::{FieldTripEmulator, RdaEmulator, ServerConfig};
+use emulators::servers::{ServerConfig, ServerEmulator};
 use emulators::{DeliveryLog, Script};
 use network::FieldTripDriver;
 use signal::Missing;
 use std::time::{Duration, Instant};
 
-fn server(ring: usize, change: impl FnOnce(&mut ServerConfig)) -> FieldTripEmulator {
+fn server(ring: usize, change: impl FnOnce(&mut ServerConfig)) -> ServerEmulator {
     let mut config = ServerConfig::new();
     config.numbered = true;
     change(&mut config);
-    FieldTripEmulator::start(config, ring, DeliveryLog::default(), clock()).expect("a server")
+    ServerEmulator::fieldtrip(config, ring, DeliveryLog::default(), clock()).expect("a server")
 }
 
-fn scripted(ring: usize, script: &str) -> FieldTripEmulator {
+fn scripted(ring: usize, script: &str) -> ServerEmulator {
     server(ring, |config| {
         config.script = Script::parse(script).expect("a script");
     })
 }
 
-fn open(server: &FieldTripEmulator) -> Box<dyn contract::Device> {
+fn open(server: &ServerEmulator) -> Box<dyn contract::Device> {
     let address = server.address().to_string();
     FieldTripDriver
         .open(&address, &Settings::new(), clock())
@@ -135,8 +135,8 @@ fn an_answer_that_is_cut_or_spoiled_ends_in_a_new_connection() {
 
 #[test]
 fn another_protocols_server_is_no_buffer() {
-    let server =
-        RdaEmulator::start(ServerConfig::new(), DeliveryLog::default(), clock()).expect("a server");
+    let server = ServerEmulator::rda(ServerConfig::new(), DeliveryLog::default(), clock())
+        .expect("a server");
     let began = Instant::now();
     let opened = FieldTripDriver.open(&server.address().to_string(), &Settings::new(), clock());
     let error = opened.expect_err("no buffer");

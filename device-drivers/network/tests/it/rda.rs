@@ -4,26 +4,26 @@ use crate::{assert_nothing_lost, clock, record, soak};
 use acquisition::EndReason;
 use contract::conformance::{Expectations, check};
 use contract::{Collected, Driver as _, ErrorKind, Settings};
-use emulators::servers::{RdaEmulator, ServerConfig};
+use emulators::servers::{ServerConfig, ServerEmulator};
 use emulators::{DeliveryLog, Script, Source, SourceSpec};
 use network::RdaDriver;
 use signal::{GapCause, Missing, Samples};
 use std::time::{Duration, Instant};
 
-fn server(change: impl FnOnce(&mut ServerConfig)) -> RdaEmulator {
+fn server(change: impl FnOnce(&mut ServerConfig)) -> ServerEmulator {
     let mut config = ServerConfig::new();
     change(&mut config);
-    RdaEmulator::start(config, DeliveryLog::default(), clock()).expect("a server")
+    ServerEmulator::rda(config, DeliveryLog::default(), clock()).expect("a server")
 }
 
-fn numbered(script: &str) -> RdaEmulator {
+fn numbered(script: &str) -> ServerEmulator {
     server(|config| {
         config.numbered = true;
         config.script = Script::parse(script).expect("a script");
     })
 }
 
-fn open(server: &RdaEmulator) -> Box<dyn contract::Device> {
+fn open(server: &ServerEmulator) -> Box<dyn contract::Device> {
     let address = server.address().to_string();
     RdaDriver
         .open(&address, &Settings::new(), clock())
