@@ -4,6 +4,7 @@
 mod bedside;
 mod clients;
 mod evidence;
+mod network_device;
 mod outlet;
 mod people;
 mod playback;

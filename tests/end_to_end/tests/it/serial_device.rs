@@ -10,18 +10,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running neurascale-emulator; ends when its input does.
-struct Emulator(Child);
+pub(crate) struct Emulator(Child);
 
 impl Emulator {
-    fn cyton(port: &Path, log: &Path, script: &Path) -> Self {
+    /// Starts `device` with these arguments, and gives the address that it tells.
+    pub(crate) fn start(device: &str, log: &Path, arguments: &[&str]) -> (Self, String) {
         let mut child = Command::new(bin_dir().join("neurascale-emulator"))
-            .arg("cyton")
-            .arg(port)
-            .arg("--numbered")
-            .arg("--log")
+            .arg(device)
+            .args(["--numbered", "--log"])
             .arg(log)
-            .arg("--script")
-            .arg(script)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -31,24 +29,27 @@ impl Emulator {
         std::io::BufReader::new(out)
             .read_line(&mut line)
             .expect("its address");
-        assert!(line.starts_with("cyton:"), "{line}");
-        Self(child)
+        assert!(line.starts_with(&format!("{device}:")), "{line}");
+        (Self(child), line.trim().to_owned())
     }
 
-    fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.0.stdin.take());
         assert!(self.0.wait().expect("ended").success());
     }
 }
 
 /// Numbers of the samples that went out whole.
-fn delivered(log: &Path) -> Vec<u64> {
+pub(crate) fn delivered(log: &Path) -> Vec<u64> {
     let text = std::fs::read_to_string(log).expect("the log");
     let mut numbers: Vec<u64> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("a line of the log"))
         .filter(|line| line["fate"] == "delivered" || line["fate"] == "repeated")
-        .map(|line| line["first_sample"].as_u64().expect("a number"))
+        .flat_map(|line| {
+            let first = line["first_sample"].as_u64().expect("a number");
+            first..first + line["samples"].as_u64().expect("a number")
+        })
         .collect();
     numbers.sort_unstable();
     numbers.dedup();
@@ -75,8 +76,11 @@ fn a_cyton_on_a_bad_line_is_recorded_whole() {
         fault = [{ at = 1000, kind = "disconnect", duration_ms = 400 }]
     "#;
     std::fs::write(&script, faults).expect("written");
-    let emulator = Emulator::cyton(&port, &log, &script);
-    let device = format!("cyton:{}", port.display());
+    let (port, script) = (
+        port.to_str().expect("a text"),
+        script.to_str().expect("a text"),
+    );
+    let (emulator, device) = Emulator::start("cyton", &log, &[port, "--script", script]);
     let session = station.ok(&[
         "session",
         "run",
