@@ -43,6 +43,12 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["cmake", "--version"],
     },
     SystemPackage {
+        apt: "libdbus-1-dev",
+        need: Need::Build,
+        reason: "BlueZ, for devices over Bluetooth",
+        probe: &["pkg-config", "--exists", "dbus-1"],
+    },
+    SystemPackage {
         apt: "libssl-dev",
         need: Need::Build,
         reason: "cryptography under SQLCipher",
