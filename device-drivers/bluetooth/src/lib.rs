@@ -2,6 +2,10 @@
 //!
 //! Counts go out as the device delivered them; what they are worth stands in the channels' scale. Linux is reached
 //! through BlueZ on the system's bus (`DBUS_SYSTEM_BUS_ADDRESS` names another one).
+//!
+//! The decoders are held against recorded notifications and against arbitrary bytes. The drivers have not met a device
+//! or an emulated one yet, and keep out of the station's list (`workstation`) until they have passed the contract's
+//! suite.
 
 mod bits;
 pub mod decoder;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// How long discovery listens. Devices advertise at least every 1.28 s in their slower modes (Bluetooth
-/// Assigned Numbers, GAP timers, TGAP(adv_slow_interval) up to 1.2 s); with the bus it stays below 2 s.
+/// How long discovery listens: slow advertising comes at most 1.2 s apart (Bluetooth Core, Vol 3 Part C, Appendix A,
+/// TGAP(adv_slow_interval)), and with what the bus takes, discovery stays below 2 s.
 pub(crate) const LISTEN: Duration = Duration::from_millis(1_300);
 
 /// How often the list of devices is looked at while one is searched.

@@ -7,13 +7,16 @@ use std::fmt::Debug;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// Input (an index into the electrodes) and its kΩ, when a number came.
+pub(crate) type Input = (usize, Option<f64>);
+
 /// How test currents are switched, and how what they measure is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ImpedanceTest {
     pub(crate) on: &'static [u8],
     pub(crate) off: &'static [u8],
-    /// Input (an index into the electrodes) and kΩ of a notification, when it is one.
-    pub(crate) read: fn(&[u8]) -> Option<(usize, Option<f64>)>,
+    /// What a notification tells, when it is of the test.
+    pub(crate) read: fn(&[u8]) -> Option<Input>,
     /// Inputs that it measures; further electrodes have none.
     pub(crate) inputs: usize,
 }

@@ -52,18 +52,6 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
     if let Some(why) = missing() {
         return Ok(ROWS.iter().map(|row| row.not_measured(&why)).collect());
     }
-    if std::env::var_os("NS_AB").is_some() {
-        let seen = frames_of(64)?;
-        let t = times(&seen.late_s);
-        println!(
-            "AB late p50 {} p99 {} max {} n {}",
-            time(t.p50()),
-            time(t.p99()),
-            time(t.max()),
-            t.len()
-        );
-        return Ok(vec![measured(ROWS[1], click_to_trace)]);
-    }
     let (shown, slow) = frames_by_channels();
     Ok(vec![
         measured(ROWS[0], start_to_sign_in),

@@ -42,7 +42,7 @@ pub fn cyton_stream(data: &[u8]) -> bool {
         framer.push(bytes, now, |packet, at| packets.push((packet, at)));
     }
     framer.flush(signal::HostNanos(i64::MAX), |packet, at| {
-        packets.push((packet, at))
+        packets.push((packet, at));
     });
     let skipped = usize::try_from(framer.take_skipped()).expect("fewer than the bytes given");
     let used = packets.len() * 33 + skipped;

@@ -179,7 +179,7 @@ mod tests {
             });
         }
         groups.flush(HostNanos(i64::MAX), |group| {
-            given.push((group.counter, group.there))
+            given.push((group.counter, group.there));
         });
         given
     }

@@ -73,7 +73,9 @@ fn decode(text: &str) -> Found {
 
 fn check(name: &str, expected: &[(&str, usize)]) {
     let Some(text) = recording(name) else {
-        eprintln!("skipped: {name} is not at hand");
+        eprintln!(
+            "SKIPPED: no recording {name}; set NEURASCALE_RECORDINGS to the folder of real recordings"
+        );
         return;
     };
     let found = decode(&text);
