@@ -16,7 +16,7 @@ board.start_stream(4_000_000)
 began = time.monotonic()
 cpu = time.process_time()
 time.sleep(seconds)
-count = board.get_board_data_count()
+count = int(board.get_board_data_count())
 took = time.monotonic() - began
 cpu = time.process_time() - cpu
 board.stop_stream()
