@@ -64,17 +64,4 @@ impl Pace {
         let nanos = until.nanos_since(self.clock.host());
         Duration::from_nanos(nanos.max(0).unsigned_abs())
     }
-
-    /// Number of packets complete by now; what a device that nobody reads has counted.
-    #[must_use]
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )]
-    pub fn complete(&self) -> u64 {
-        let host_s = self.clock.host().nanos_since(self.began) as f64 / 1e9;
-        let rate = 1.0 + self.drift + self.ramp_per_s * host_s / 2.0;
-        (host_s * rate / self.packet_s).max(0.0) as u64
-    }
 }

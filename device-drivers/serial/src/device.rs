@@ -67,6 +67,8 @@ pub(crate) struct Cyton {
     link: Option<Link>,
     safety: Arc<EndCurrent>,
     streaming: bool,
+    /// A test current was switched on and its end is not confirmed.
+    current_may_flow: bool,
     decoder: Decoder,
     buffer: Box<[u8; READ_BYTES]>,
 }
@@ -106,6 +108,7 @@ impl Cyton {
             clock,
             link: Some(link),
             streaming: false,
+            current_may_flow: false,
             buffer: Box::new([0; READ_BYTES]),
         })
     }
@@ -130,18 +133,10 @@ impl Cyton {
         Link::open(operation, &self.path, &self.safety.writer, clock).map_err(may_return)
     }
 
-    fn configure_anew(&self, operation: &str, link: &mut Link) -> Result<(), DeviceError> {
+    fn configure_anew(&mut self, operation: &str, link: &mut Link) -> Result<(), DeviceError> {
         let greeting = board::reset(link, operation)?;
         // A reset ends every test current.
-        let current = self.safety.current.load(Ordering::SeqCst);
-        if current >= 0 {
-            let _ = (self.safety.current).compare_exchange(
-                current,
-                NO_CURRENT,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            );
-        }
+        self.current_may_flow = false;
         if self.daisy && !greeting.daisy {
             return Err(DeviceError::new(
                 ErrorKind::Protocol,
@@ -159,7 +154,7 @@ impl Cyton {
         self.decoder.begin();
         let began = self.clock.host();
         // With a test current on, it is not the patient's signal alone.
-        let usable = self.safety.current.load(Ordering::SeqCst) < 0;
+        let usable = !self.current_may_flow;
         while usable && since(self.clock.host(), began) < LISTEN {
             let (bytes, now) = link.read(operation, &mut self.buffer, PORT_TIMEOUT)?;
             self.decoder.push(bytes, now);
@@ -199,44 +194,51 @@ impl Cyton {
         link.drain(operation)
     }
 
-    /// The test current on one electrode, its amplitude measured, the current off again.
+    /// The test current on one electrode, its amplitude measured, the current off again: whatever happened in
+    /// between, and whoever ended it meanwhile, the last command says off.
     fn measure(&mut self, operation: &str, channel: usize) -> Result<Option<f64>, DeviceError> {
-        let no_current = AtomicI32::compare_exchange(
-            &self.safety.current,
-            NO_CURRENT,
-            i32::try_from(channel).unwrap_or(0),
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
-        if no_current.is_err() {
+        self.link(operation)?;
+        let this = i32::try_from(channel).unwrap_or(0);
+        let exchange = |from, to| {
+            let current = &self.safety.current;
+            current.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+        };
+        if exchange(NO_CURRENT, this).is_err() {
             return Err(ended(operation));
         }
-        let inverting = self.settings.inverting;
-        let link = self.link(operation)?;
-        board::command(
-            link,
-            operation,
-            &lead_off(channel, inverting, true),
-            "Lead off set for",
-        )?;
-        let measured = self.listen(operation, channel);
-        let still_on = self.safety.current.compare_exchange(
-            i32::try_from(channel).unwrap_or(0),
-            NO_CURRENT,
-            Ordering::SeqCst,
-            Ordering::SeqCst,
-        );
-        if still_on.is_err() {
-            return Err(ended(operation));
+        self.current_may_flow = true;
+        let switched = self.switch_current(operation, channel, true);
+        let measured = switched.and_then(|()| self.listen(operation, channel));
+        // An end that came before the command that switched it on was undone by that command.
+        let off = self.switch_current(operation, channel, false);
+        self.current_may_flow = off.is_err();
+        let undisturbed = (self.safety.current)
+            .compare_exchange(this, NO_CURRENT, Ordering::SeqCst, Ordering::SeqCst)
+            .is_ok();
+        off?;
+        if undisturbed {
+            measured
+        } else {
+            Err(ended(operation))
         }
-        let link = self.link(operation)?;
-        board::command(
-            link,
-            operation,
-            &lead_off(channel, inverting, false),
-            "Lead off set for",
-        )?;
-        measured
+    }
+
+    fn switch_current(
+        &mut self,
+        operation: &str,
+        channel: usize,
+        on: bool,
+    ) -> Result<(), DeviceError> {
+        let command = lead_off(channel, self.settings.inverting, on);
+        let Some(link) = self.link.as_mut() else {
+            return Err(not_open(operation));
+        };
+        if !on {
+            // A board that still streams answers nothing.
+            link.send(operation, "s")?;
+            link.drain(operation)?;
+        }
+        board::command(link, operation, &command, "Lead off set for")
     }
 
     /// Streams for a while and measures what the test current makes of it.

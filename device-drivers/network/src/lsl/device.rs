@@ -184,17 +184,15 @@ impl Device for Lsl {
                 self.clock.sleep(left);
                 return Ok(Read::Idle);
             };
-            let dropped = pump.take_dropped();
-            let told = pump.next(left);
-            if dropped > 0 {
-                sink.event(DeviceEvent::Discontinuity {
-                    stream: STREAM,
-                    cause: GapCause::Transport,
-                    missing: Missing::Exact(dropped),
-                });
-            }
-            match told {
+            match pump.next(left) {
                 Some(Told::Chunk(chunk)) => {
+                    if chunk.lost_before > 0 {
+                        sink.event(DeviceEvent::Discontinuity {
+                            stream: STREAM,
+                            cause: GapCause::Transport,
+                            missing: Missing::Exact(chunk.lost_before),
+                        });
+                    }
                     self.block(&chunk, sink);
                     self.give_markers(sink);
                     return Ok(Read::Progress);
@@ -206,7 +204,7 @@ impl Device for Lsl {
                 }
                 Some(Told::Open) => {}
                 None => {
-                    let given = self.give_markers(sink) || dropped > 0;
+                    let given = self.give_markers(sink);
                     return Ok(if given { Read::Progress } else { Read::Idle });
                 }
             }

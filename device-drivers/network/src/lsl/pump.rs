@@ -31,6 +31,8 @@ pub(crate) struct Chunk {
     pub(crate) stamps: Vec<HostNanos>,
     /// When they were read.
     pub(crate) read: HostNanos,
+    /// Samples lost between the chunk before and this one, because the queue was full.
+    pub(crate) lost_before: u64,
 }
 
 /// What the thread tells.
@@ -48,8 +50,6 @@ pub(crate) enum Told {
 pub(crate) struct Pump {
     told: Receiver<Told>,
     stop: Arc<AtomicBool>,
-    /// Samples that the queue had no room for, since they were last asked for.
-    dropped: Arc<std::sync::atomic::AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -119,17 +119,16 @@ impl Pump {
     ) -> Result<Self, DeviceError> {
         let (tell, told) = bounded(LSL_QUEUE);
         let stop = Arc::new(AtomicBool::new(false));
-        let dropped = Arc::new(std::sync::atomic::AtomicU64::new(0));
-        let (lost, stopping) = (Arc::clone(&dropped), Arc::clone(&stop));
+        let stopping = Arc::clone(&stop);
         let (run_operation, run_wanted) = (operation.to_owned(), wanted.to_owned());
         let run = move || {
             let reading = Reading {
                 operation: run_operation,
                 clock,
                 tell,
-                dropped: lost,
                 stop: stopping,
                 carried: 0.0,
+                lost: 0,
             };
             reading.run(&run_wanted, &shape);
         };
@@ -142,7 +141,6 @@ impl Pump {
         let pump = Self {
             told,
             stop,
-            dropped,
             thread: Some(thread),
         };
         let patience = 2.0 * LSL_RESOLVE_S + LSL_OPEN_S + LSL_CORRECTION_S + 1.0;
@@ -169,11 +167,6 @@ impl Pump {
             ))),
         }
     }
-
-    /// Samples that had no room since this was last asked.
-    pub(crate) fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Ordering::Relaxed)
-    }
 }
 
 impl Drop for Pump {
@@ -189,10 +182,11 @@ struct Reading {
     operation: String,
     clock: Arc<dyn Clock>,
     tell: Sender<Told>,
-    dropped: Arc<std::sync::atomic::AtomicU64>,
     stop: Arc<AtomicBool>,
     /// The last correction that was known, s.
     carried: f64,
+    /// Samples that the queue had no room for since the last chunk that it took.
+    lost: u64,
 }
 
 impl Reading {
@@ -204,7 +198,7 @@ impl Reading {
         }
     }
 
-    fn lost(&self, message: impl Into<String>) -> DeviceError {
+    fn gone(&self, message: impl Into<String>) -> DeviceError {
         wrong(ErrorKind::Disconnected, &self.operation, message)
     }
 
@@ -217,15 +211,15 @@ impl Reading {
         })?;
         // Without recovery by liblsl: a source that is gone is a gap that is told.
         let inlet = StreamInlet::new(&info, LSL_BUFFER_S, 0, false)
-            .map_err(|error| self.lost(format!("liblsl: {error}")))?;
+            .map_err(|error| self.gone(format!("liblsl: {error}")))?;
         let mut full =
-            (inlet.info(LSL_OPEN_S)).map_err(|error| self.lost(format!("liblsl: {error}")))?;
+            (inlet.info(LSL_OPEN_S)).map_err(|error| self.gone(format!("liblsl: {error}")))?;
         if known(&self.operation, &mut full)?.description != shape.description {
             let message = "the stream's channels, format or rate are others than before; open the device anew";
             return Err(wrong(ErrorKind::Protocol, &self.operation, message));
         }
         (inlet.open_stream(LSL_OPEN_S))
-            .map_err(|error| self.lost(format!("the stream does not open: {error}")))?;
+            .map_err(|error| self.gone(format!("the stream does not open: {error}")))?;
         // Between programs of one machine it is nothing; between machines the first estimate takes a moment.
         self.carried = inlet.time_correction(LSL_CORRECTION_S).unwrap_or(0.0);
         if self.tell.send(Told::Open).is_err() {
@@ -270,9 +264,9 @@ impl Reading {
                         .pull_sample_buf(&mut sample, wait)
                         .map_err(|error| match error {
                             ::lsl::Error::StreamLost => {
-                                self.lost("the stream's source is gone; start its program again")
+                                self.gone("the stream's source is gone; start its program again")
                             }
-                            error => self.lost(format!("liblsl: {error}")),
+                            error => self.gone(format!("liblsl: {error}")),
                         })?;
                 if stamp == 0.0 {
                     break;
@@ -292,13 +286,11 @@ impl Reading {
                 values: values(all),
                 stamps: self.brought_here(&stamps, read),
                 read,
+                lost_before: self.lost,
             };
             match self.tell.try_send(Told::Chunk(chunk)) {
-                Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.dropped
-                        .fetch_add(stamps.len() as u64, Ordering::Relaxed);
-                }
+                Ok(()) => self.lost = 0,
+                Err(TrySendError::Full(_)) => self.lost += stamps.len() as u64,
                 Err(TrySendError::Disconnected(_)) => return Ok(()),
             }
         }

@@ -243,9 +243,9 @@ fn shape(operation: &str, line: &mut Line, clock: &dyn Clock) -> Result<Shape, D
                 ));
             }
             Front::Whole(_, count) => count,
-            // Samples of a recording whose start has not come cannot be read yet.
-            Front::Garbage(count) if start.is_none() || count > 0 => count,
-            Front::Garbage(_) | Front::Incomplete => {
+            // So are samples of a recording whose start has not come.
+            Front::Garbage(count) => count,
+            Front::Incomplete => {
                 let left = FIRST_MESSAGE.saturating_sub(since(clock.host(), began));
                 if left.is_zero() {
                     let message = match start {

@@ -2,7 +2,7 @@
 
 use crate::Board;
 use contract::{Collected, Device};
-use emulators::{Source, SourceSpec};
+use emulators::{Script, Source, SourceSpec};
 use signal::{SampleBlock, Samples};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -114,6 +114,60 @@ fn impedances_are_those_of_the_electrodes_one_after_the_other() {
     // The current is off again: the same signal comes as before.
     let sink = read(device.as_mut(), 10);
     assert!(!sink.blocks.is_empty());
+}
+
+/// 100 kΩ make 600 µV of the test current, far above the rest of the signal.
+fn assert_no_current(device: &mut dyn Device, when: &str) {
+    let sink = read(device, 250);
+    for channel in 0..8 {
+        let scale = device.description().streams[0].channels[channel].scale;
+        let uv = row(&sink, 0, channel)
+            .into_iter()
+            .map(|count| scale.apply(f64::from(count)));
+        let (least, most) = uv.fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(v), b.max(v)));
+        assert!(
+            most - least < 900.0,
+            "{when}: {} µV at {channel}",
+            most - least
+        );
+    }
+}
+
+#[test]
+fn a_test_current_that_was_ended_stays_off() {
+    for after_ms in [0, 1, 5, 400, 900] {
+        let board = Board::new(|config| config.impedances_kohm = vec![100.0; 8]);
+        let mut device = board.open(&[]).expect("opened");
+        let safety = device.safety();
+        let ender = std::thread::Builder::new()
+            .name("ender".into())
+            .spawn(move || {
+                std::thread::sleep(Duration::from_millis(after_ms));
+                safety.end_all()
+            });
+        let measured = device.measure_impedances(&mut |_| ControlFlow::Continue(()));
+        ender
+            .expect("a thread")
+            .join()
+            .expect("no panic")
+            .expect("ended");
+        assert!(measured.is_err(), "ended after {after_ms} ms");
+        assert_no_current(device.as_mut(), &format!("ended after {after_ms} ms"));
+    }
+}
+
+/// A board that switches the current on and answers that it did not.
+#[test]
+fn a_measurement_that_fails_leaves_no_current_behind() {
+    let script = "[answers]\ninstead = { z101Z = \"Failure: too few chars\" }";
+    let board = Board::new(|config| {
+        config.impedances_kohm = vec![100.0; 8];
+        config.script = Script::parse(script).expect("a script");
+    });
+    let mut device = board.open(&[]).expect("opened");
+    let measured = device.measure_impedances(&mut |_| ControlFlow::Continue(()));
+    assert!(measured.is_err(), "the answer was a failure");
+    assert_no_current(device.as_mut(), "after a failed measurement");
 }
 
 #[test]
