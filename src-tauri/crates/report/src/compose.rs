@@ -405,13 +405,14 @@ fn excerpts(blocks: &mut Vec<Block>, content: &ReportContent) {
         plain(
             blocks,
             &format!(
-                "{} – {}, {} s. {}. {}. {} µV/mm on paper at full size; a derivation is input 1 minus input 2, negative up.",
+                "{} – {}, {} s. {}. {}. {} µV/mm on paper at full size; a derivation is input 1 minus input 2, negative up{}.",
                 field(&excerpt.title),
                 field(&excerpt.start),
                 number(excerpt.duration_s),
                 field(&excerpt.montage),
                 field(&excerpt.filters),
-                short(excerpt.sensitivity_uv_mm)
+                short(excerpt.sensitivity_uv_mm),
+                figures::ecg_words(excerpt)
             ),
         );
         blocks.push(Block::Figure(figures::excerpt(excerpt, 510.0, 560.0)));

@@ -1,6 +1,6 @@
 //! The report's pictures: head map of impedances, spectra, excerpts of traces.
 
-use crate::limits::{MAX_TRACE_POINTS, MAX_TRACES, SPECTRUM_MAX_HZ};
+use crate::limits::{ECG_SENSITIVITY_UV_MM, MAX_TRACE_POINTS, MAX_TRACES, SPECTRUM_MAX_HZ};
 use crate::model::{Excerpt, ImpedanceCheck, SpectrumCurve, Trace, TraceColour};
 use crate::picture::{AMBER, Anchor, BLACK, BLUE, DARK_RED, GREEN, GREY, LIGHT, Picture, RED, Rgb};
 use crate::text;
@@ -213,12 +213,13 @@ pub(crate) fn excerpt(excerpt: &Excerpt, width: f32, max_height: f32) -> Picture
     let height = top + row * rows + foot;
     let bottom = top + row * rows;
     let alt = format!(
-        "{} traces over {} s from {}, montage {}, {} µV/mm, negative up; {} annotations and {} gaps",
+        "{} traces over {} s from {}, montage {}, {} µV/mm, negative up{}; {} annotations and {} gaps",
         excerpt.traces.len(),
         text::number(excerpt.duration_s),
         text::field(&excerpt.start),
         text::field(&excerpt.montage),
         text::number(excerpt.sensitivity_uv_mm),
+        ecg_words(excerpt),
         excerpt.annotations.len(),
         excerpt.gaps.len()
     );
@@ -248,7 +249,7 @@ pub(crate) fn excerpt(excerpt: &Excerpt, width: f32, max_height: f32) -> Picture
                 let text = format!("blank: {}", text::field(reason));
                 picture.text((left + 4.0, y + 2.0), 5.8, &text, Anchor::Start, GREY);
             }
-            None => draw(&mut picture, trace, excerpt.sensitivity_uv_mm, y, row, &x),
+            None => draw(&mut picture, trace, uv_mm_down(trace, excerpt), y, row, &x),
         }
         y += row;
     }
@@ -304,10 +305,31 @@ fn hatch(picture: &mut Picture, (from, until): (f32, f32), (top, bottom): (f32, 
     }
 }
 
+/// How an ECG is drawn, where an excerpt has one; empty otherwise.
+pub(crate) fn ecg_words(excerpt: &Excerpt) -> String {
+    let ecg = |trace: &Trace| trace.colour == TraceColour::Ecg && trace.blank.is_none();
+    if !excerpt.traces.iter().any(ecg) {
+        return String::new();
+    }
+    format!(
+        ", ECG {} µV/mm and positive up",
+        text::number(ECG_SENSITIVITY_UV_MM)
+    )
+}
+
+/// Microvolts that a millimetre downward is worth: a derivation is negative up; an ECG is positive up, and has a
+/// sensitivity of its own.
+fn uv_mm_down(trace: &Trace, excerpt: &Excerpt) -> f64 {
+    match trace.colour {
+        TraceColour::Ecg => -ECG_SENSITIVITY_UV_MM,
+        _ => excerpt.sensitivity_uv_mm.max(0.001),
+    }
+}
+
 fn draw(
     picture: &mut Picture,
     trace: &Trace,
-    sensitivity_uv_mm: f64,
+    uv_mm_down: f64,
     y: f32,
     row: f32,
     x: &impl Fn(f64) -> f32,
@@ -319,11 +341,11 @@ fn draw(
         TraceColour::Ecg => DARK_RED,
         TraceColour::Other => GREY,
     };
-    let per_uv = PT_PER_MM / sensitivity_uv_mm.max(0.001) as f32;
+    let per_uv = PT_PER_MM / uv_mm_down as f32;
     // A trace may overlap its neighbours as on paper, but not the page.
     let reach = row * 3.0;
     let place = |index: usize, uv: f32| {
-        // Negative is up, and up is a smaller y: the two signs cancel.
+        // Down is a greater y.
         (
             x(index as f64 / trace.rate_hz.max(1e-6)),
             y + (uv * per_uv).clamp(-reach, reach),
@@ -362,7 +384,7 @@ fn scale_bar(picture: &mut Picture, excerpt: &Excerpt, (left, bottom): (f32, f32
     } else {
         "50 µV, 1 s".to_owned()
     };
-    let text = format!("{scale} · negative up · 1 s grid");
+    let text = format!("{scale} · negative up{} · 1 s grid", ecg_words(excerpt));
     picture.text(
         (at.0 + pt_per_s + 6.0, at.1 - 2.0),
         6.5,
@@ -370,4 +392,65 @@ fn scale_bar(picture: &mut Picture, excerpt: &Excerpt, (left, bottom): (f32, f32
         Anchor::Start,
         BLACK,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Shape;
+
+    fn trace(colour: TraceColour, uv: f32) -> Trace {
+        Trace {
+            label: "one".to_owned(),
+            chain: String::new(),
+            colour,
+            rate_hz: 4.0,
+            // At rest, then the wave: how far it lies from the rest is what counts.
+            values_uv: vec![0.0, 0.0, uv, uv],
+            blank: None,
+        }
+    }
+
+    /// Millimetres upward from rest to wave of the trace with this colour.
+    fn upward_mm(picture: &Picture, colour: Rgb) -> f32 {
+        let line = picture.shapes.iter().find_map(|shape| match shape {
+            Shape::Line {
+                points, colour: of, ..
+            } if *of == colour && points.len() == 4 => Some(points),
+            _ => None,
+        });
+        let points = line.expect("the trace");
+        (points[0].1 - points[3].1) / PT_PER_MM
+    }
+
+    #[test]
+    fn eeg_is_negative_up_and_an_ecg_positive_up_at_its_own_sensitivity() {
+        let drawn = Excerpt {
+            title: String::new(),
+            start: String::new(),
+            duration_s: 1.0,
+            montage: String::new(),
+            filters: String::new(),
+            sensitivity_uv_mm: 7.0,
+            traces: vec![
+                trace(TraceColour::Left, -35.0),
+                trace(TraceColour::Ecg, 1_000.0),
+            ],
+            annotations: Vec::new(),
+            gaps: Vec::new(),
+        };
+        let picture = excerpt(&drawn, 510.0, 560.0);
+        assert!((upward_mm(&picture, BLUE) - 5.0).abs() < 1e-3);
+        assert!((upward_mm(&picture, DARK_RED) - 10.0).abs() < 1e-3);
+        assert!(
+            picture.alt.contains("ECG 100 µV/mm and positive up"),
+            "{}",
+            picture.alt
+        );
+        let without = Excerpt {
+            traces: vec![trace(TraceColour::Left, -35.0)],
+            ..drawn
+        };
+        assert!(!excerpt(&without, 510.0, 560.0).alt.contains("ECG"));
+    }
 }

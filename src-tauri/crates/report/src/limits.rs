@@ -29,6 +29,10 @@ pub const EXCERPT_S: f64 = 10.0;
 /// Sensitivity of excerpts, µV/mm: the clinical default.
 pub const SENSITIVITY_UV_MM: f64 = 7.0;
 
+/// Sensitivity of an ECG in an excerpt, µV/mm: the 10 mm/mV of every ECG recorder; at the EEG's it would cover its
+/// neighbours. The window draws it alike.
+pub const ECG_SENSITIVITY_UV_MM: f64 = 100.0;
+
 /// Points of one trace in an excerpt; longer ones are drawn as min/max pairs.
 pub const MAX_TRACE_POINTS: usize = 2_400;
 
