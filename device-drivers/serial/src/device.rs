@@ -137,6 +137,10 @@ impl Cyton {
         let greeting = board::reset(link, operation)?;
         // A reset ends every test current.
         self.current_may_flow = false;
+        let current = self.safety.current.load(Ordering::SeqCst);
+        if current >= 0 {
+            let _ = self.exchange_current(current, NO_CURRENT);
+        }
         if self.daisy && !greeting.daisy {
             return Err(DeviceError::new(
                 ErrorKind::Protocol,
@@ -197,29 +201,42 @@ impl Cyton {
     /// The test current on one electrode, its amplitude measured, the current off again: whatever happened in
     /// between, and whoever ended it meanwhile, the last command says off.
     fn measure(&mut self, operation: &str, channel: usize) -> Result<Option<f64>, DeviceError> {
-        self.link(operation)?;
+        self.settle(operation)?;
         let this = i32::try_from(channel).unwrap_or(0);
-        let exchange = |from, to| {
-            let current = &self.safety.current;
-            current.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
-        };
-        if exchange(NO_CURRENT, this).is_err() {
+        if self.exchange_current(NO_CURRENT, this).is_err() {
             return Err(ended(operation));
         }
         self.current_may_flow = true;
         let switched = self.switch_current(operation, channel, true);
         let measured = switched.and_then(|()| self.listen(operation, channel));
-        // An end that came before the command that switched it on was undone by that command.
-        let off = self.switch_current(operation, channel, false);
-        self.current_may_flow = off.is_err();
-        let undisturbed = (self.safety.current)
-            .compare_exchange(this, NO_CURRENT, Ordering::SeqCst, Ordering::SeqCst)
-            .is_ok();
-        off?;
-        if undisturbed {
-            measured
-        } else {
-            Err(ended(operation))
+        // An end that came before the command that switched it on was undone by that command. Until the board
+        // has confirmed this one, an end is still to be told to it, and nothing is read without a reset.
+        self.switch_current(operation, channel, false)?;
+        self.current_may_flow = false;
+        match self.exchange_current(this, NO_CURRENT) {
+            Ok(_) => measured,
+            Err(_) => Err(ended(operation)),
+        }
+    }
+
+    fn exchange_current(&self, from: i32, to: i32) -> Result<i32, i32> {
+        let current = &self.safety.current;
+        current.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+    }
+
+    /// The line is open, and no test current flows.
+    fn settle(&mut self, operation: &str) -> Result<(), DeviceError> {
+        self.link(operation)?;
+        match self.link.take() {
+            Some(mut link) if self.current_may_flow => {
+                let settled = self.configure_anew(operation, &mut link);
+                self.link = Some(link);
+                settled
+            }
+            link => {
+                self.link = link;
+                Ok(())
+            }
         }
     }
 
@@ -429,7 +446,9 @@ impl Device for Cyton {
             self.streaming = true;
             return Ok(());
         }
-        let begun = self.begin(&operation);
+        let begun = self
+            .settle(&operation)
+            .and_then(|()| self.begin(&operation));
         begun.map_err(|error| self.lost(error))
     }
 

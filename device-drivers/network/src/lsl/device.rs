@@ -121,33 +121,50 @@ impl Lsl {
             return false;
         };
         let mut given = false;
-        for pump in &self.marker_pumps {
-            while let Some(Told::Chunk(chunk)) = pump.next(Duration::ZERO) {
-                let Values::Text(texts) = &chunk.values else {
-                    continue;
-                };
-                let rows = texts.len() / chunk.stamps.len().max(1);
-                for (stamp, texts) in chunk.stamps.iter().zip(texts.chunks(rows.max(1))) {
-                    #[allow(clippy::cast_possible_truncation)]
-                    let offset = (stamp.seconds_since(last) * hz).round() as i64;
-                    let text: String = texts
-                        .join(" ")
-                        .chars()
-                        .filter(|c| !c.is_control())
-                        .collect();
-                    sink.event(DeviceEvent::MarkAt {
-                        stream: STREAM,
-                        offset,
-                        samples: None,
-                        text: text.chars().take(crate::limits::MARKER_CHARS).collect(),
-                        origin: AnnotationOrigin::Device,
-                    });
-                    given = true;
+        self.marker_pumps.retain(|pump| {
+            loop {
+                match pump.next(Duration::ZERO) {
+                    Some(Told::Chunk(chunk)) => given |= give_marks(&chunk, last, hz, sink),
+                    Some(Told::Over(error)) => {
+                        sink.event(DeviceEvent::Warning(format!(
+                            "a marker stream has ended and gives no more marks: {}",
+                            error.message
+                        )));
+                        given = true;
+                        return false;
+                    }
+                    Some(Told::Open) => {}
+                    None => return true,
                 }
             }
-        }
+        });
         given
     }
+}
+
+/// Marks of a chunk of texts, at the sample nearest to each stamp; `last` is the time of the first sample of the
+/// last block.
+fn give_marks(chunk: &Chunk, last: HostNanos, hz: f64, sink: &mut dyn Sink) -> bool {
+    let Values::Text(texts) = &chunk.values else {
+        return false;
+    };
+    let rows = texts.len() / chunk.stamps.len().max(1);
+    for (stamp, texts) in chunk.stamps.iter().zip(texts.chunks(rows.max(1))) {
+        let text: String = (texts.join(" ").chars())
+            .filter(|c| !c.is_control())
+            .take(crate::limits::MARKER_CHARS)
+            .collect();
+        #[allow(clippy::cast_possible_truncation)] // far below 2⁶³ samples apart
+        let offset = (stamp.seconds_since(last) * hz).round() as i64;
+        sink.event(DeviceEvent::MarkAt {
+            stream: STREAM,
+            offset,
+            samples: None,
+            text,
+            origin: AnnotationOrigin::Device,
+        });
+    }
+    !chunk.stamps.is_empty()
 }
 
 impl Device for Lsl {

@@ -156,18 +156,27 @@ fn a_test_current_that_was_ended_stays_off() {
     }
 }
 
-/// A board that switches the current on and answers that it did not.
+/// A board that switches the current on and answers that it did not, and one that does not confirm its end.
 #[test]
 fn a_measurement_that_fails_leaves_no_current_behind() {
-    let script = "[answers]\ninstead = { z101Z = \"Failure: too few chars\" }";
+    for command in ["z101Z", "z100Z"] {
+        failed_measurement(command);
+    }
+}
+
+fn failed_measurement(command: &str) {
+    let script = format!("[answers]\ninstead = {{ {command} = \"Failure: too few chars\" }}");
     let board = Board::new(|config| {
         config.impedances_kohm = vec![100.0; 8];
-        config.script = Script::parse(script).expect("a script");
+        config.script = Script::parse(&script).expect("a script");
     });
     let mut device = board.open(&[]).expect("opened");
     let measured = device.measure_impedances(&mut |_| ControlFlow::Continue(()));
     assert!(measured.is_err(), "the answer was a failure");
-    assert_no_current(device.as_mut(), "after a failed measurement");
+    assert_no_current(
+        device.as_mut(),
+        &format!("after a failed answer to {command}"),
+    );
 }
 
 #[test]
