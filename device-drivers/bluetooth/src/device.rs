@@ -3,7 +3,9 @@
 use crate::limits::{ASK_AFTER, GROUP_WAIT, IMPEDANCES, MOST_AT_ONCE, SAFETY_LOOK, SAFETY_WAIT};
 use crate::link::{Heard, Link};
 use crate::protocol::{ImpedanceTest, Protocol};
-use contract::{Clock, Device, DeviceDescription, DeviceError, ErrorKind, Read, Safety, Sink};
+use contract::{
+    Clock, Device, DeviceDescription, DeviceError, DeviceEvent, ErrorKind, Read, Safety, Sink,
+};
 use signal::{HostNanos, Impedance};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -66,7 +68,7 @@ impl BluetoothDevice {
         build: impl FnOnce(&mut Link) -> Result<Box<dyn Protocol>, DeviceError>,
     ) -> Result<Self, DeviceError> {
         let operation = format!("open {id}");
-        let mut link = Link::open(&operation, address, service)?;
+        let mut link = Link::open(&operation, address, service, Arc::clone(&clock))?;
         let protocol = build(&mut link)?;
         let mut device = Self {
             address: address.to_owned(),
@@ -114,9 +116,7 @@ impl BluetoothDevice {
     fn lost(&mut self, error: DeviceError) -> DeviceError {
         if error.kind == ErrorKind::Disconnected {
             self.streaming = false;
-            if let Some(link) = self.link.take() {
-                link.close("let go");
-            }
+            self.link = None;
         }
         error
     }
@@ -137,19 +137,24 @@ impl BluetoothDevice {
         let mut given = false;
         let mut wait = timeout;
         for _ in 0..MOST_AT_ONCE {
-            let Some(link) = self.link.as_mut() else {
+            let Some(link) = &self.link else {
                 return Err(gone("read"));
             };
             match link.next(wait) {
                 Heard::Notification(heard) => {
-                    let now = self.clock.host();
-                    self.heard = now;
-                    given |= self.protocol.take(heard.uuid, &heard.value, now, sink);
+                    self.heard = heard.at;
+                    given |= (self.protocol).take(heard.uuid, &heard.value, heard.at, sink);
                     wait = Duration::ZERO;
                 }
                 Heard::Nothing => break,
                 Heard::Gone => return Err(gone("read")),
             }
+        }
+        let overrun = self.link.as_ref().map_or(0, Link::overrun);
+        if overrun > 0 {
+            sink.event(DeviceEvent::Warning(format!(
+                "{overrun} notifications came faster than they were read"
+            )));
         }
         Ok(given)
     }
@@ -178,7 +183,7 @@ impl BluetoothDevice {
                 ));
                 break;
             }
-            let Some(link) = self.link.as_mut() else {
+            let Some(link) = &self.link else {
                 return Err(gone(operation));
             };
             let found = match link.next(SAFETY_LOOK) {
@@ -271,7 +276,9 @@ impl Device for BluetoothDevice {
         }
         let operation = self.operation("start");
         if self.link.is_none() {
-            let link = Link::open(&operation, &self.address, self.service).map_err(may_return)?;
+            let clock = Arc::clone(&self.clock);
+            let link =
+                Link::open(&operation, &self.address, self.service, clock).map_err(may_return)?;
             // A new connection is a reset: no test current survives it.
             self.safety.on.store(false, Ordering::SeqCst);
             self.prepare(&operation, link).map_err(may_return)?;
@@ -370,9 +377,6 @@ impl Drop for BluetoothDevice {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
             tracing::debug!(%error, "the device could not be told to stop");
-        }
-        if let Some(link) = self.link.take() {
-            link.close("let go");
         }
     }
 }

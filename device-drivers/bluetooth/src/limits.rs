@@ -22,6 +22,9 @@ pub(crate) const REQUEST: Duration = Duration::from_millis(1_000);
 /// counts its samples come every 58 ms.
 pub(crate) const ASK_AFTER: Duration = Duration::from_millis(250);
 
+/// Notifications that may wait for the reader: eight seconds of a Muse with every sensor.
+pub(crate) const WAITING: usize = 1_024;
+
 /// Notifications taken in one read before the sink's owner has its turn: half a second of a Muse.
 pub(crate) const MOST_AT_ONCE: usize = 64;
 

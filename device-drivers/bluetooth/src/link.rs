@@ -1,17 +1,22 @@
 //! The radio: finding, connecting, commands, notifications. btleplug on a runtime of the device's own thread.
 
-use crate::limits::{CONNECT, LISTEN, LOOK, REQUEST, SEARCH};
+use crate::limits::{CONNECT, LISTEN, LOOK, REQUEST, SEARCH, WAITING};
 use btleplug::api::{
     BDAddr, Central as _, CentralState, CharPropFlags, Characteristic, Manager as _,
     Peripheral as _, ScanFilter, ValueNotification, WriteType,
 };
 use btleplug::platform::{Adapter, Manager, Peripheral};
-use contract::{DeviceError, ErrorKind};
+use contract::{Clock, DeviceError, ErrorKind};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use futures_util::{Stream, StreamExt as _};
+use signal::HostNanos;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// A device that advertises one of the services asked for.
@@ -21,14 +26,11 @@ pub(crate) struct Advertised {
     pub(crate) name: String,
 }
 
-fn runtime(operation: &str) -> Result<Runtime, DeviceError> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            DeviceError::new(ErrorKind::Io, operation, "the system gave no event loop")
-                .with_source(error)
-        })
+fn started(operation: &str, builder: &mut Builder) -> Result<Runtime, DeviceError> {
+    (builder.enable_all().thread_name("bluetooth").build()).map_err(|error| {
+        DeviceError::new(ErrorKind::Io, operation, "the system gave no event loop")
+            .with_source(error)
+    })
 }
 
 /// What went wrong, and what a person can do.
@@ -48,7 +50,7 @@ fn explain(operation: &str, error: &btleplug::Error) -> DeviceError {
             ErrorKind::Permission,
             "Bluetooth may not be used; add the user to the group 'bluetooth' (or 'lp') and sign in again".to_owned(),
         ),
-        _ if has("ServiceUnknown") || has("NameHasNoOwner") => (
+        _ if has("ServiceUnknown") || has("NameHasNoOwner") || has("not provided by any") => (
             ErrorKind::Io,
             "the system's Bluetooth service does not run; start it (systemctl start bluetooth)".to_owned(),
         ),
@@ -111,7 +113,8 @@ async fn adapter(operation: &str) -> Result<Adapter, DeviceError> {
 /// Whether Bluetooth can be used now.
 pub(crate) fn usable() -> Result<(), DeviceError> {
     let operation = "look for a Bluetooth adapter";
-    runtime(operation)?.block_on(async { adapter(operation).await.map(|_| ()) })
+    started(operation, &mut Builder::new_current_thread())?
+        .block_on(async { adapter(operation).await.map(|_| ()) })
 }
 
 fn address_of(peripheral: &Peripheral) -> String {
@@ -132,7 +135,7 @@ fn filter(services: &[Uuid]) -> ScanFilter {
 
 /// Listens for devices that advertise one of `services`.
 pub(crate) fn discover(operation: &str, services: &[Uuid]) -> Result<Vec<Advertised>, DeviceError> {
-    runtime(operation)?.block_on(async {
+    started(operation, &mut Builder::new_current_thread())?.block_on(async {
         let adapter = adapter(operation).await?;
         within(operation, REQUEST, adapter.start_scan(filter(services))).await?;
         tokio::time::sleep(LISTEN).await;
@@ -162,20 +165,51 @@ pub(crate) fn discover(operation: &str, services: &[Uuid]) -> Result<Vec<Adverti
 
 type Notifications = Pin<Box<dyn Stream<Item = ValueNotification> + Send>>;
 
+/// What a characteristic told, and when that reached this program.
+#[derive(Debug)]
+pub(crate) struct Notification {
+    pub(crate) uuid: Uuid,
+    pub(crate) value: Vec<u8>,
+    pub(crate) at: HostNanos,
+}
+
 /// What waiting for a notification ended with.
 #[derive(Debug)]
 pub(crate) enum Heard {
-    Notification(ValueNotification),
+    Notification(Notification),
     Nothing,
     Gone,
 }
 
-/// A connected device.
+/// Stamps notifications as they come, whatever the reader does meanwhile. What a full queue does not take is
+/// counted; the device's own counters say where it is missing.
+async fn pump(
+    mut notifications: Notifications,
+    queue: Sender<Notification>,
+    overrun: Arc<AtomicU64>,
+    clock: Arc<dyn Clock>,
+) {
+    while let Some(ValueNotification { uuid, value, .. }) = notifications.next().await {
+        let at = clock.host();
+        match queue.try_send(Notification { uuid, value, at }) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                overrun.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(TrySendError::Disconnected(_)) => return,
+        }
+    }
+}
+
+/// A connected device; let go when dropped, so that another program or a later opening finds it.
 pub(crate) struct Link {
-    runtime: Runtime,
+    /// Its thread runs the pump; requests wait on the caller's. Taken only when dropped.
+    runtime: Option<Runtime>,
+    pump: Option<JoinHandle<()>>,
     peripheral: Peripheral,
     characteristics: Vec<Characteristic>,
-    notifications: Notifications,
+    queue: Receiver<Notification>,
+    overrun: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Link {
@@ -186,37 +220,79 @@ impl std::fmt::Debug for Link {
     }
 }
 
+impl Drop for Link {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        let pump = self.pump.take();
+        runtime.block_on(async {
+            // Its stream tells the bus that it ends, which needs the runtime.
+            if let Some(pump) = pump {
+                pump.abort();
+                let _ = pump.await;
+            }
+            if let Err(error) = within("let go", REQUEST, self.peripheral.disconnect()).await {
+                tracing::debug!(%error, "the device could not be let go");
+            }
+        });
+        runtime.shutdown_background();
+    }
+}
+
 impl Link {
     /// Finds the device at `address` and connects.
-    pub(crate) fn open(operation: &str, address: &str, service: Uuid) -> Result<Self, DeviceError> {
-        let runtime = runtime(operation)?;
-        let (peripheral, characteristics, notifications) = runtime.block_on(async {
+    pub(crate) fn open(
+        operation: &str,
+        address: &str,
+        service: Uuid,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, DeviceError> {
+        let runtime = started(operation, Builder::new_multi_thread().worker_threads(1))?;
+        let peripheral = runtime.block_on(async {
             let adapter = adapter(operation).await?;
             let peripheral = find(operation, &adapter, address, service).await?;
             // A connection that a program left behind would keep what was subscribed.
             if peripheral.is_connected().await.unwrap_or(false) {
                 let _ = within(operation, REQUEST, peripheral.disconnect()).await;
             }
-            within(operation, CONNECT, async {
-                peripheral.connect().await?;
-                peripheral.discover_services().await
-            })
-            .await?;
-            let characteristics: Vec<Characteristic> = peripheral
-                .services()
-                .into_iter()
-                .flat_map(|service| service.characteristics)
-                .collect();
-            // Before anything is subscribed, so that nothing is missed.
-            let notifications = within(operation, REQUEST, peripheral.notifications()).await?;
-            Ok::<_, DeviceError>((peripheral, characteristics, notifications))
+            Ok::<_, DeviceError>(peripheral)
         })?;
-        Ok(Self {
-            runtime,
+        let (sender, queue) = bounded(WAITING);
+        // From here on what fails lets the device go.
+        let mut link = Self {
+            runtime: Some(runtime),
+            pump: None,
             peripheral,
-            characteristics,
-            notifications,
-        })
+            characteristics: Vec::new(),
+            queue,
+            overrun: Arc::new(AtomicU64::new(0)),
+        };
+        link.wait(operation, CONNECT, async {
+            link.peripheral.connect().await?;
+            link.peripheral.discover_services().await
+        })?;
+        link.characteristics = (link.peripheral.services().into_iter())
+            .flat_map(|service| service.characteristics)
+            .collect();
+        // Before anything is subscribed, so that nothing is missed.
+        let notifications = link.wait(operation, REQUEST, link.peripheral.notifications())?;
+        let pumping = pump(notifications, sender, Arc::clone(&link.overrun), clock);
+        link.pump = link.runtime.as_ref().map(|runtime| runtime.spawn(pumping));
+        Ok(link)
+    }
+
+    /// Runs a request on the caller's thread.
+    fn wait<T>(
+        &self,
+        operation: &str,
+        limit: Duration,
+        request: impl Future<Output = btleplug::Result<T>> + Send,
+    ) -> Result<T, DeviceError> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(within(operation, limit, request)),
+            None => Err(explain(operation, &btleplug::Error::NotConnected)),
+        }
     }
 
     /// Whether the device has `characteristic`.
@@ -241,11 +317,11 @@ impl Link {
     /// Asks for notifications of `uuid`.
     pub(crate) fn subscribe(&self, operation: &str, uuid: Uuid) -> Result<(), DeviceError> {
         let characteristic = self.known(operation, uuid)?;
-        (self.runtime).block_on(within(
+        self.wait(
             operation,
             REQUEST,
             self.peripheral.subscribe(characteristic),
-        ))
+        )
     }
 
     /// Writes a command to `uuid`.
@@ -262,54 +338,37 @@ impl Link {
         } else {
             WriteType::WithResponse
         };
-        (self.runtime).block_on(within(
+        self.wait(
             operation,
             REQUEST,
             self.peripheral.write(characteristic, bytes, how),
-        ))
+        )
     }
 
     /// Reads `uuid`.
     pub(crate) fn read(&self, operation: &str, uuid: Uuid) -> Result<Vec<u8>, DeviceError> {
         let characteristic = self.known(operation, uuid)?;
-        (self.runtime).block_on(within(
-            operation,
-            REQUEST,
-            self.peripheral.read(characteristic),
-        ))
+        self.wait(operation, REQUEST, self.peripheral.read(characteristic))
     }
 
     /// Waits for a notification.
-    pub(crate) fn next(&mut self, timeout: Duration) -> Heard {
-        let Self {
-            runtime,
-            notifications,
-            ..
-        } = self;
-        runtime.block_on(async {
-            match tokio::time::timeout(timeout, notifications.next()).await {
-                Ok(Some(notification)) => Heard::Notification(notification),
-                Ok(None) => Heard::Gone,
-                Err(_) => Heard::Nothing,
-            }
-        })
+    pub(crate) fn next(&self, timeout: Duration) -> Heard {
+        match self.queue.recv_timeout(timeout) {
+            Ok(notification) => Heard::Notification(notification),
+            Err(RecvTimeoutError::Timeout) => Heard::Nothing,
+            Err(RecvTimeoutError::Disconnected) => Heard::Gone,
+        }
+    }
+
+    /// Notifications that the full queue did not take since it was last asked.
+    pub(crate) fn overrun(&self) -> u64 {
+        self.overrun.swap(0, Ordering::Relaxed)
     }
 
     /// Whether the connection still stands.
     pub(crate) fn stands(&self) -> bool {
-        self.runtime.block_on(async {
-            let asked = tokio::time::timeout(REQUEST, self.peripheral.is_connected()).await;
-            matches!(asked, Ok(Ok(true)))
-        })
-    }
-
-    /// Ends the connection, so that another program or a later opening finds the device.
-    pub(crate) fn close(self, operation: &str) {
-        let ended =
-            (self.runtime).block_on(within(operation, REQUEST, self.peripheral.disconnect()));
-        if let Err(error) = ended {
-            tracing::debug!(%error, "the device could not be let go");
-        }
+        let asked = self.wait("ask", REQUEST, self.peripheral.is_connected());
+        matches!(asked, Ok(true))
     }
 }
 

@@ -6,6 +6,8 @@
 //! the drivers that read these bytes: an error in one must not hide behind the same error in the
 //! other.
 
+#[cfg(target_os = "linux")]
+pub mod bluez;
 #[cfg(unix)]
 pub mod cyton;
 mod error;
