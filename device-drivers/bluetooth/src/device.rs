@@ -159,6 +159,15 @@ impl BluetoothDevice {
         Ok(given)
     }
 
+    /// Takes what still waits when the connection is given up.
+    fn take_rest(&mut self, sink: &mut dyn Sink) {
+        while let Some(link) = &self.link
+            && let Heard::Notification(heard) = link.next(Duration::ZERO)
+        {
+            (self.protocol).take(heard.uuid, &heard.value, heard.at, sink);
+        }
+    }
+
     fn test(
         &mut self,
         operation: &str,
@@ -283,6 +292,10 @@ impl Device for BluetoothDevice {
             self.safety.on.store(false, Ordering::SeqCst);
             self.prepare(&operation, link).map_err(may_return)?;
         }
+        // What came after the last stop is of no streaming.
+        while let Some(link) = &self.link
+            && matches!(link.next(Duration::ZERO), Heard::Notification(_))
+        {}
         self.protocol.begin();
         let commands = self.protocol.start();
         self.send(&operation, &commands)
@@ -319,6 +332,9 @@ impl Device for BluetoothDevice {
                 && let Err(error) = self.keep_alive(now)
             {
                 taken = Err(may_return(error));
+            }
+            if taken.is_err() {
+                self.take_rest(sink);
             }
             // What came before the connection broke is part of the record.
             let horizon = match &taken {

@@ -2,13 +2,12 @@
 
 use crate::bus::{address, on_a_bus};
 use contract::conformance::{Expectations, check};
-use contract::{
-    Clock, Collected, Device, DeviceEvent, Driver, ErrorKind, Read, Settings, SystemClock,
-};
+use contract::{Collected, Device, Driver, ErrorKind, Read, Settings};
+use driver_tests::{Numbering, clock};
 use emulators::bluez::{BluetoothConfig, BluetoothEmulator, Model};
 use emulators::{DeliveryLog, Script};
-use signal::{Samples, StreamIndex};
-use std::sync::Arc;
+use signal::{Impedance, Samples, StreamIndex};
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 const ADDRESS: &str = "00:55:DA:B0:00:01";
@@ -24,18 +23,81 @@ macro_rules! on_a_bus {
 
 on_a_bus! {
     a_muse_conforms => muse_conforms,
+    an_athena_conforms => athena_conforms,
     a_ganglion_conforms => ganglion_conforms,
     an_old_ganglion_conforms => old_ganglion_conforms,
     a_strap_conforms => strap_conforms,
     nothing_delivered_by_a_muse_is_lost => muse_on_a_bad_line,
+    nothing_delivered_by_an_athena_is_lost => athena_on_a_bad_line,
     nothing_delivered_by_a_ganglion_is_lost => ganglion_on_a_bad_line,
+    nothing_delivered_by_an_old_ganglion_is_lost => old_ganglion_on_a_bad_line,
     a_muse_comes_back => muse_comes_back,
+    an_athena_comes_back => athena_comes_back,
+    a_ganglion_comes_back => ganglion_comes_back,
+    a_strap_comes_back => strap_comes_back,
+    a_muse_is_told_that_someone_listens => muse_is_kept_alive,
+    a_ganglion_measures_impedances => ganglion_measures,
     what_is_missing_is_said => says_what_is_missing,
 }
 
-fn clock() -> Arc<dyn Clock> {
-    Arc::new(SystemClock)
+/// A device, its driver, and how its last channel numbers samples.
+#[derive(Clone, Copy)]
+struct Kind {
+    model: Model,
+    driver: &'static dyn Driver,
+    settings: &'static [(&'static str, &'static str)],
+    numbering: Numbering,
 }
+
+const MUSE: Kind = Kind {
+    model: Model::Muse2016,
+    driver: &bluetooth::MuseDriver,
+    settings: &[("preset", "p21"), ("numbered", "on")],
+    numbering: Numbering {
+        step: 1,
+        modulus: 1 << 12,
+        lost: Some(-1),
+    },
+};
+const ATHENA: Kind = Kind {
+    model: Model::Athena,
+    driver: &bluetooth::MuseDriver,
+    settings: &[("preset", "p1041"), ("numbered", "on")],
+    numbering: Numbering {
+        step: 1,
+        modulus: 1 << 14,
+        lost: None,
+    },
+};
+const GANGLION: Kind = Kind {
+    model: Model::Ganglion3,
+    driver: &bluetooth::GanglionDriver,
+    settings: &[("numbered", "on")],
+    numbering: Numbering {
+        step: 128,
+        modulus: 1 << 16,
+        lost: None,
+    },
+};
+const OLD_GANGLION: Kind = Kind {
+    model: Model::Ganglion2,
+    numbering: Numbering {
+        step: 1,
+        modulus: 1 << 23,
+        lost: None,
+    },
+    ..GANGLION
+};
+const STRAP: Kind = Kind {
+    model: Model::HeartRate,
+    driver: &bluetooth::HeartRateDriver,
+    settings: &[],
+    numbering: Numbering {
+        step: 1,
+        modulus: 0,
+        lost: None,
+    },
+};
 
 fn emulate(
     model: Model,
@@ -49,186 +111,300 @@ fn emulate(
     BluetoothEmulator::start(config, DeliveryLog::default(), clock()).expect("a device")
 }
 
-fn conforms(model: Model, driver: &dyn Driver, settings: &[(&str, &str)]) {
-    let _emulator = emulate(model, "", |_| {});
+impl Kind {
+    fn open(self) -> Box<dyn Device> {
+        let settings: Settings = (self.settings.iter())
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        (self.driver.open(ADDRESS, &settings, clock())).expect("a device")
+    }
+}
+
+fn conforms(kind: Kind, settings: &[(&str, &str)]) {
+    let _emulator = emulate(kind.model, "", |config| config.numbered = false);
     let mut expected = Expectations::new(ADDRESS);
     for (name, value) in settings {
         expected = expected.with(name, value);
     }
     expected.stream_for = Duration::from_millis(1_500);
-    let findings = check(driver, &expected, clock());
+    let findings = check(kind.driver, &expected, clock());
     assert!(findings.is_empty(), "{findings:#?}");
 }
 
 #[test]
 #[ignore = "run on a bus of its own"]
 fn muse_conforms() {
-    conforms(Model::Muse2, &bluetooth::MuseDriver, &[("preset", "p50")]);
+    let muse2 = Kind {
+        model: Model::Muse2,
+        ..MUSE
+    };
+    conforms(muse2, &[("preset", "p50")]);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn athena_conforms() {
+    conforms(ATHENA, &[("preset", "p1041")]);
 }
 
 #[test]
 #[ignore = "run on a bus of its own"]
 fn ganglion_conforms() {
-    conforms(
-        Model::Ganglion3,
-        &bluetooth::GanglionDriver,
-        &[("accelerometer", "on")],
-    );
+    conforms(GANGLION, &[("accelerometer", "on")]);
 }
 
 #[test]
 #[ignore = "run on a bus of its own"]
 fn old_ganglion_conforms() {
-    conforms(Model::Ganglion2, &bluetooth::GanglionDriver, &[]);
+    conforms(OLD_GANGLION, &[]);
 }
 
 #[test]
 #[ignore = "run on a bus of its own"]
 fn strap_conforms() {
-    conforms(Model::HeartRate, &bluetooth::HeartRateDriver, &[]);
+    conforms(STRAP, &[]);
 }
 
-fn open(driver: &dyn Driver, settings: &[(&str, &str)]) -> Box<dyn Device> {
-    let settings: Settings = (settings.iter())
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-    driver.open(ADDRESS, &settings, clock()).expect("a device")
+const BAD_LINE: &str = r#"
+    seed = 5
+    jitter_ms = 8
+    drift_ppm = 120
+    chance = [
+        { kind = "lost", chance = 0.02 },
+        { kind = "repeated", chance = 0.02 },
+        { kind = "reordered", chance = 0.01 },
+        { kind = "truncated", chance = 0.01 },
+        { kind = "garbage", chance = 0.02, bytes = 9 },
+    ]
+    fault = [{ at = 400, kind = "pause", duration_ms = 300 }]
+"#;
+
+fn bad_line(kind: Kind, script: &str) {
+    let emulator = emulate(kind.model, script, |_| {});
+    let seconds = if driver_tests::soak() { 900 } else { 12 };
+    let (kept, summary) = driver_tests::record(
+        kind.open(),
+        kind.numbering,
+        Duration::from_secs(seconds),
+        |_| false,
+    );
+    assert!(kept.samples.len() > 1_200, "{}", kept.samples.len());
+    kept.assert_nothing_lost(emulator.log());
+    assert!(summary.stats.garbage_bytes > 50, "{:?}", summary.stats);
+    assert!(
+        kept.gaps.len() + kept.stale.len() > 5,
+        "{:?}",
+        summary.stats
+    );
+    if kind.numbering.lost.is_some() {
+        // One channel of a sample was lost: flagged, with the others kept.
+        assert!(summary.stats.streams[0].stale > 0, "{:?}", summary.stats);
+        assert!(kept.stale.len() > 5, "{}", kept.stale.len());
+    }
 }
 
-/// Reads for `length`; reconnects when the device is gone. How often it had to, and what came.
-fn read(device: &mut dyn Device, length: Duration) -> (usize, Collected) {
+#[test]
+#[ignore = "run on a bus of its own"]
+fn muse_on_a_bad_line() {
+    bad_line(MUSE, BAD_LINE);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn athena_on_a_bad_line() {
+    bad_line(ATHENA, BAD_LINE);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn ganglion_on_a_bad_line() {
+    bad_line(GANGLION, BAD_LINE);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn old_ganglion_on_a_bad_line() {
+    // A lost packet of this firmware takes with it what follows until the next whole sample, which the device
+    // calls delivered: only what comes whole can be asked of it here.
+    let script = BAD_LINE
+        .lines()
+        .filter(|line| {
+            !["lost", "truncated", "reordered"]
+                .iter()
+                .any(|kind| line.contains(kind))
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    let emulator = emulate(OLD_GANGLION.model, &script, |_| {});
+    let (kept, summary) = driver_tests::record(
+        OLD_GANGLION.open(),
+        OLD_GANGLION.numbering,
+        Duration::from_secs(12),
+        |_| false,
+    );
+    assert!(kept.samples.len() > 1_200, "{}", kept.samples.len());
+    kept.assert_nothing_lost(emulator.log());
+    assert!(summary.stats.streams[0].duplicates + summary.stats.garbage_bytes > 20);
+}
+
+fn comes_back(kind: Kind, packets: u64) {
+    let wanted = driver_tests::reconnects();
+    let script = format!(
+        "[[fault]]\nat = {packets}\nkind = \"disconnect\"\nduration_ms = 100\nevery = {packets}\n"
+    );
+    let emulator = emulate(kind.model, &script, |_| {});
+    let (kept, _) = driver_tests::record(
+        kind.open(),
+        kind.numbering,
+        Duration::from_secs(6 * wanted as u64),
+        |kept| kept.broken() >= wanted,
+    );
+    assert!(kept.broken() >= wanted, "{} reconnects", kept.broken());
+    kept.assert_nothing_lost(emulator.log());
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn muse_comes_back() {
+    // Some 120 notifications a second.
+    comes_back(MUSE, 60);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn athena_comes_back() {
+    comes_back(ATHENA, 40);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn ganglion_comes_back() {
+    comes_back(GANGLION, 60);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn strap_comes_back() {
+    let wanted = driver_tests::reconnects();
+    let script = "[[fault]]\nat = 2\nkind = \"disconnect\"\nduration_ms = 50\nevery = 2\n";
+    let emulator = emulate(STRAP.model, script, |_| {});
+    let mut device = STRAP.open();
+    device.start().expect("it starts");
     let mut sink = Collected::new(&device.description().streams);
     let (began, mut reconnects) = (Instant::now(), 0);
-    while began.elapsed() < length {
+    while reconnects < wanted {
+        assert!(
+            began.elapsed() < Duration::from_secs(6 * wanted as u64),
+            "{reconnects}"
+        );
         match device.read(&mut sink, Duration::from_millis(50)) {
             Ok(read) => assert_ne!(read, Read::Ended),
             Err(error) => {
                 assert_eq!(error.kind, ErrorKind::Disconnected, "{error}");
                 while let Err(error) = device.start() {
                     assert_eq!(error.kind, ErrorKind::Disconnected, "{error}");
-                    assert!(began.elapsed() < length * 2, "{error}");
-                    std::thread::sleep(Duration::from_millis(50));
+                    std::thread::sleep(Duration::from_millis(20));
                 }
                 reconnects += 1;
             }
         }
     }
-    (reconnects, sink)
-}
-
-/// Counts of the last channel of the potentials, without those declared lost, in order of their counters' arrival.
-fn numbers(sink: &Collected) -> Vec<i32> {
-    let stale = |event: &DeviceEvent, counter, channel| {
-        matches!(event, DeviceEvent::Stale { stream: StreamIndex(0), channel: c, counter: n }
-            if *n == counter && usize::from(*c) == channel)
-    };
-    (sink.blocks.iter())
-        .filter(|block| block.stream == StreamIndex(0))
-        .filter(|block| {
-            let last = block.channels - 1;
-            !(sink.events.iter()).any(|(_, event)| stale(event, block.counter, last))
-        })
-        .flat_map(|block| {
-            let from = (block.channels - 1) * block.len;
-            (from..from + block.len).map(|at| match &block.samples {
-                Samples::I16(values) => i32::from(values[at]),
-                Samples::I24(values) => values[at],
-                other => panic!("{other:?}"),
-            })
-        })
-        .collect()
-}
-
-/// Every sample that the log calls delivered came, with its own number, and no other did.
-fn assert_whole(numbers: &[i32], log: &DeliveryLog, step: i32) {
-    let mut came: Vec<u64> = (numbers.iter())
-        .map(|number| {
-            assert_eq!(number % step, 0, "no number of the channel's");
-            u64::try_from(number / step).expect("a number")
-        })
-        .collect();
-    came.sort_unstable();
-    came.dedup();
-    assert!(came.len() > 200, "{}", came.len());
-    let (first, last) = (came[0], came[came.len() - 1]);
-    std::thread::sleep(Duration::from_millis(300));
-    let delivered: Vec<u64> = (log.delivered_samples().into_iter())
-        .filter(|number| (first..=last).contains(number))
-        .collect();
-    assert!(delivered.len() > 200);
-    assert_eq!(came, delivered);
-}
-
-const BAD_LINE: &str = r#"
-    seed = 5
-    jitter_ms = 3
-    chance = [
-        { kind = "lost", chance = 0.02 },
-        { kind = "repeated", chance = 0.02 },
-        { kind = "truncated", chance = 0.01 },
-        { kind = "garbage", chance = 0.01, bytes = 9 },
-    ]
-"#;
-
-#[test]
-#[ignore = "run on a bus of its own"]
-fn muse_on_a_bad_line() {
-    let emulator = emulate(Model::Muse2016, BAD_LINE, |_| {});
-    let mut device = open(
-        &bluetooth::MuseDriver,
-        &[("preset", "p21"), ("numbered", "on")],
-    );
-    device.start().expect("it starts");
-    let (_, sink) = read(device.as_mut(), Duration::from_secs(10));
-    let numbers = numbers(&sink);
-    let mut ordered = numbers.clone();
-    ordered.dedup();
-    assert_eq!(ordered.len(), numbers.len(), "once");
-    assert_whole(&numbers, emulator.log(), 1);
-    assert!((sink.events.iter()).any(|(_, event)| matches!(event, DeviceEvent::Garbage { .. })));
-}
-
-#[test]
-#[ignore = "run on a bus of its own"]
-fn ganglion_on_a_bad_line() {
-    let emulator = emulate(Model::Ganglion3, BAD_LINE, |_| {});
-    let mut device = open(&bluetooth::GanglionDriver, &[("numbered", "on")]);
-    device.start().expect("it starts");
-    let (_, sink) = read(device.as_mut(), Duration::from_secs(8));
-    assert_whole(&numbers(&sink), emulator.log(), 128);
-}
-
-#[test]
-#[ignore = "run on a bus of its own"]
-fn muse_comes_back() {
-    let soak = std::env::var_os("NEURASCALE_SOAK").is_some();
-    let wanted = if soak { 200 } else { 20 };
-    // Some 120 notifications a second: a break each half second or so.
-    let script = "[[fault]]\nat = 60\nkind = \"disconnect\"\nduration_ms = 50\nevery = 60\n";
-    let emulator = emulate(Model::Muse2016, script, |_| {});
-    let mut device = open(
-        &bluetooth::MuseDriver,
-        &[("preset", "p21"), ("numbered", "on")],
-    );
-    device.start().expect("it starts");
-    let mut reconnects = 0;
-    let began = Instant::now();
-    while reconnects < wanted {
-        let (more, sink) = read(device.as_mut(), Duration::from_secs(2));
-        reconnects += more;
-        let numbers = numbers(&sink);
-        assert!(!numbers.is_empty(), "nothing after {reconnects} reconnects");
-        let delivered = emulator.log().delivered_samples();
-        for number in numbers {
-            let number = u64::try_from(number).expect("a number");
-            let known = delivered.iter().any(|n| n % 4_096 == number);
-            assert!(known, "{number} was never delivered");
-        }
-        assert!(
-            began.elapsed() < Duration::from_secs(5 * wanted as u64),
-            "{reconnects}"
+    // The strap counts its beats in their intervals, from 1 on.
+    let mut beats = Vec::new();
+    for block in sink.blocks.iter().filter(|b| b.stream == StreamIndex(1)) {
+        let Samples::I32(values) = &block.samples else {
+            panic!("{:?}", block.samples)
+        };
+        beats.extend(
+            values
+                .iter()
+                .map(|beat| u64::try_from(*beat).expect("a beat") - 1),
         );
     }
+    let (first, last) = (beats[0], beats[beats.len() - 1]);
+    let delivered: Vec<u64> = (emulator.log().delivered_samples().into_iter())
+        .filter(|beat| (first..=last).contains(beat))
+        .collect();
+    assert_eq!(beats, delivered);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn muse_is_kept_alive() {
+    // It hangs up after 12 s without a command; the driver sends one every 10 s.
+    let emulator = emulate(MUSE.model, "", |config| {
+        config.patience = Some(Duration::from_secs(12));
+    });
+    let length = Duration::from_secs(26);
+    let (kept, _) = driver_tests::record(MUSE.open(), MUSE.numbering, length, |_| false);
+    assert_eq!(kept.gaps, []);
+    assert!(kept.samples.len() > 256 * 24, "{}", kept.samples.len());
+    kept.assert_nothing_lost(emulator.log());
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn ganglion_measures() {
+    let _emulator = emulate(GANGLION.model, "", |_| {});
+    let mut device = GANGLION.open();
+    let mut told = Vec::new();
+    let measured = device
+        .measure_impedances(&mut |impedance: &Impedance| {
+            told.push(impedance.clone());
+            ControlFlow::Continue(())
+        })
+        .expect("measured");
+    assert_eq!(measured, told);
+    let found: Vec<(&str, Option<f64>)> = (measured.iter())
+        .map(|impedance| (impedance.electrode.as_str(), impedance.impedance_kohm))
+        .collect();
+    let expected = [
+        ("E1", Some(1.0)),
+        ("E2", Some(2.0)),
+        ("E3", Some(3.0)),
+        ("E4", Some(4.0)),
+        ("REF", Some(5.0)),
+        ("D_G", None),
+    ];
+    assert_eq!(found, expected);
+    // It streams afterwards, and what the test sent is no part of it.
+    let mut sink = Collected::new(&device.description().streams);
+    device.start().expect("started");
+    let began = Instant::now();
+    while sink.blocks.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(2));
+        device
+            .read(&mut sink, Duration::from_millis(50))
+            .expect("read");
+    }
+    device.stop().expect("stopped");
+    // A person may break it off.
+    let broken_off = device
+        .measure_impedances(&mut |_| ControlFlow::Break(()))
+        .expect("broken off");
+    assert_eq!(broken_off.len(), 1);
+    // An emergency stop while it measures: the current ends, and none begins again.
+    let safety = device.safety();
+    let mut ended = None;
+    let outcome = device.measure_impedances(&mut |_| {
+        ended.get_or_insert_with(|| {
+            let safety = std::sync::Arc::clone(&safety);
+            let stop = move || {
+                let began = Instant::now();
+                (safety.end_all(), began.elapsed())
+            };
+            let thread = std::thread::Builder::new().name("stop".into());
+            thread.spawn(stop).expect("a thread")
+        });
+        ControlFlow::Continue(())
+    });
+    let (told, took) = ended.expect("it began").join().expect("no panic");
+    let error = outcome.expect_err("it was ended");
+    assert!(error.message.contains("were ended"), "{error}");
+    told.expect("ended");
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    let again = device.measure_impedances(&mut |_| ControlFlow::Continue(()));
+    assert!(again.is_err(), "test currents stay off");
 }
 
 #[test]

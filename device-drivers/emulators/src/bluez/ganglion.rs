@@ -10,6 +10,8 @@ pub(super) struct Ganglion {
     accelerometer: bool,
     streaming: bool,
     testing: Option<u8>,
+    /// Turns since the last impedance was told.
+    waited: u8,
     /// Place in the cycle of packets, samples since it was switched on.
     place: u8,
     samples: u64,
@@ -30,6 +32,7 @@ impl Ganglion {
             accelerometer: false,
             streaming: false,
             testing: None,
+            waited: 0,
             place: 0,
             samples: 0,
             last: [0; 4],
@@ -122,6 +125,11 @@ impl Peripheral for Ganglion {
     fn next(&mut self) -> Result<Vec<Sent>, Error> {
         let first_sample = self.samples;
         if let Some(input) = self.testing {
+            // The board takes about a second for an input; a fifth of that is enough to be interrupted.
+            self.waited = (self.waited + 1) % 20;
+            if self.waited != 0 {
+                return Ok(Vec::new());
+            }
             self.testing = Some((input + 1) % 5);
             let mut bytes = vec![201 + input];
             bytes.extend(format!("{}Z\n", 1_000 * (u32::from(input) + 1)).into_bytes());

@@ -4,6 +4,7 @@
 //! `dbus-daemon` that lets this program own `org.bluez`; the program under test finds it by
 //! `DBUS_SYSTEM_BUS_ADDRESS`.
 
+mod athena;
 mod ganglion;
 mod heart_rate;
 mod muse;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// Which device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum Model {
     Muse2016,
     /// The Muse 2 or S: with light.
     Muse2,
+    /// The Muse S Athena.
+    Athena,
     /// A Ganglion with firmware 2.
     Ganglion2,
     /// A Ganglion with firmware 3.
@@ -46,13 +50,15 @@ pub struct BluetoothConfig {
     pub file: Option<PathBuf>,
     /// Seed of the simulator.
     pub seed: u64,
-    /// Whether the last channel of the potentials carries the sample's number: 12 bits with a Muse, times 128 with
-    /// a Ganglion of firmware 3, whose lowest bits are not sent.
+    /// Whether the last channel of the potentials carries the sample's number: 12 bits with a Muse, 14 with
+    /// an Athena, times 128 with a Ganglion of firmware 3, whose lowest bits are not sent.
     pub numbered: bool,
     /// Whether the computer has an adapter.
     pub adapter: bool,
     /// Whether Bluetooth is switched on.
     pub powered: bool,
+    /// It hangs up when it hears no command for so long while it streams, as a Muse does after about a minute.
+    pub patience: Option<Duration>,
     /// What goes wrong.
     pub script: Script,
 }
@@ -70,6 +76,10 @@ impl BluetoothConfig {
             numbered: false,
             adapter: true,
             powered: true,
+            patience: match model {
+                Model::Muse2016 | Model::Muse2 | Model::Athena => Some(Duration::from_secs(60)),
+                _ => None,
+            },
             script: Script::default(),
         }
     }
@@ -136,6 +146,7 @@ impl BluetoothEmulator {
     ) -> Result<Self, Error> {
         let device: Box<dyn Peripheral> = match config.model {
             Model::Muse2016 | Model::Muse2 => Box::new(muse::Muse::new(&config)?),
+            Model::Athena => Box::new(athena::Athena::new(&config)?),
             Model::Ganglion2 | Model::Ganglion3 => Box::new(ganglion::Ganglion::new(&config)?),
             Model::HeartRate => Box::new(heart_rate::HeartRate::new()),
         };

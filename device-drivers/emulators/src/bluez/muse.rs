@@ -60,6 +60,13 @@ impl Muse {
     }
 }
 
+/// The text of a command: length, text, end of line; anything else is not heard.
+pub(super) fn text(command: &[u8]) -> Option<&[u8]> {
+    let (length, rest) = command.split_first()?;
+    let text = rest.strip_suffix(b"\n")?;
+    (usize::from(*length) == rest.len()).then_some(text)
+}
+
 impl Peripheral for Muse {
     fn name(&self) -> &'static str {
         "Muse-0001"
@@ -87,17 +94,15 @@ impl Peripheral for Muse {
         self.streaming
     }
 
-    fn connected(&mut self) {}
+    fn connected(&mut self) {
+        self.streaming = false;
+    }
 
     fn hear(&mut self, command: &[u8]) -> Vec<(usize, Vec<u8>)> {
-        // Length, text, end of line; anything else is not heard.
-        let (Some(length), Some(b'\n')) = (command.first(), command.last()) else {
+        let Some(text) = text(command) else {
             return Vec::new();
         };
-        if usize::from(*length) + 1 != command.len() {
-            return Vec::new();
-        }
-        match &command[1..command.len() - 1] {
+        match text {
             b"d" => self.streaming = true,
             b"h" => self.streaming = false,
             b"p20" => (self.channels, self.light) = (5, false),

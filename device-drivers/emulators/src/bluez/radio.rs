@@ -36,6 +36,9 @@ pub(super) struct Radio {
     pace: Option<Pace>,
     turns: u64,
     back_at: Option<HostNanos>,
+    /// How long it streams without a command, and when it heard the last.
+    patience: Option<Duration>,
+    heard: HostNanos,
     /// Packets so far, and where the last ones belong: a fault may let one go after another's.
     packets: u64,
     routes: VecDeque<(u64, usize, bool)>,
@@ -109,6 +112,8 @@ impl Radio {
             pace: None,
             turns: 0,
             back_at: None,
+            patience: config.patience,
+            heard: clock.host(),
             packets: 0,
             routes: VecDeque::new(),
             log,
@@ -120,6 +125,7 @@ impl Radio {
         while !off.load(Ordering::Relaxed) {
             self.come_back();
             self.hear().await?;
+            self.lose_patience().await?;
             let due = (self.pace.as_ref()).map_or(LOOK, |pace| pace.wait(self.turns));
             if due.is_zero() {
                 self.turn().await?;
@@ -138,6 +144,17 @@ impl Radio {
         }
     }
 
+    async fn lose_patience(&mut self) -> Result<(), Error> {
+        let Some(patience) = self.patience.filter(|_| self.device.streams()) else {
+            return Ok(());
+        };
+        let silent = self.clock.host().nanos_since(self.heard);
+        if u128::from(silent.unsigned_abs()) > patience.as_nanos() && self.air.lock().connected {
+            self.hang_up(Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+
     async fn hear(&mut self) -> Result<(), Error> {
         let (fresh, commands) = {
             let mut air = self.air.lock();
@@ -150,6 +167,7 @@ impl Radio {
             self.device.connected();
         }
         for command in commands {
+            self.heard = self.clock.host();
             let text = String::from_utf8_lossy(&command).into_owned();
             let instead = self.script.answers.instead.get(&text).cloned();
             let mut answers = self.device.hear(&command);
@@ -224,24 +242,27 @@ impl Radio {
                 self.enter(logged.then_some(delivery));
             }
             Step::Pause(length) => tokio::time::sleep(length).await,
-            Step::Disconnect(length) => {
-                {
-                    let mut air = self.air.lock();
-                    air.connected = false;
-                    air.away = true;
-                    air.notifying.fill(false);
-                }
-                let nanos = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
-                self.back_at = Some(self.clock.host().plus_nanos(nanos));
-                let changed = HashMap::from([
-                    ("Connected", Variant::from(false)),
-                    ("ServicesResolved", Variant::from(false)),
-                ]);
-                let device = self.device_path.clone();
-                self.changed(&device, "org.bluez.Device1", changed).await?;
-            }
+            Step::Disconnect(length) => self.hang_up(length).await?,
         }
         Ok(())
+    }
+
+    /// Breaks the connection and is out of reach for `length`.
+    async fn hang_up(&mut self, length: Duration) -> Result<(), Error> {
+        {
+            let mut air = self.air.lock();
+            air.connected = false;
+            air.away = true;
+            air.notifying.fill(false);
+        }
+        let nanos = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        self.back_at = Some(self.clock.host().plus_nanos(nanos));
+        let changed = HashMap::from([
+            ("Connected", Variant::from(false)),
+            ("ServicesResolved", Variant::from(false)),
+        ]);
+        let device = self.device_path.clone();
+        self.changed(&device, "org.bluez.Device1", changed).await
     }
 
     fn route(&self, packet: u64, otherwise: usize) -> (usize, bool) {

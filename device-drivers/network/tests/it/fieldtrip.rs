@@ -1,6 +1,6 @@
 //! FieldTrip buffers.
 
-use crate::{assert_nothing_lost, clock, record, soak};
+use crate::{clock, record};
 use acquisition::EndReason;
 use contract::conformance::{Expectations, check};
 use contract::{Driver as _, ErrorKind, Settings};
@@ -48,7 +48,7 @@ fn samples_come_once_and_events_stand_at_theirs() {
     let (kept, summary) = record(open(&server), Duration::from_secs(6), |_| false);
     assert_eq!(summary.reason, EndReason::Stopped);
     assert!(kept.samples.len() > 2_000, "{}", kept.samples.len());
-    assert_nothing_lost(&kept, server.log());
+    kept.assert_nothing_lost(server.log());
     assert_eq!(kept.gaps, []);
     assert!(kept.marks.len() >= 8, "{:?}", kept.marks);
     for mark in &kept.marks {
@@ -92,13 +92,13 @@ fn what_the_ring_has_written_over_is_an_exact_gap() {
 
 #[test]
 fn connections_that_break_come_back() {
-    let times = if soak() { 200 } else { 20 };
+    let times = driver_tests::reconnects();
     let script = "[[fault]]\nat = 15\nevery = 15\nkind = \"disconnect\"\nduration_ms = 120";
     let server = scripted(30_000, script);
     let enough = |kept: &crate::Kept| kept.broken() >= times;
     let (kept, _) = record(open(&server), Duration::from_secs(5 * times as u64), enough);
     assert!(kept.broken() >= times, "{} reconnects", kept.broken());
-    assert_nothing_lost(&kept, server.log());
+    kept.assert_nothing_lost(server.log());
 }
 
 #[test]

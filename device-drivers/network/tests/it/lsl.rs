@@ -1,6 +1,6 @@
 //! The lab streaming layer, by liblsl on both sides.
 
-use crate::{Kept, clock, record, soak};
+use crate::{Kept, clock, record};
 use ::lsl::{ChannelFormat, ExPushable as _, Pullable as _, StreamInfo, StreamInlet, StreamOutlet};
 use acquisition::EndReason;
 use contract::conformance::{Expectations, check};
@@ -164,7 +164,7 @@ fn floats_stay_floats_and_marks_stand_at_their_sample() {
 
 #[test]
 fn a_source_that_is_started_again_is_read_again() {
-    let times = if soak() { 200 } else { 20 };
+    let times = driver_tests::reconnects();
     let id = id("again");
     let mut sender = Some(Sender::start(&id, 0));
     let device = open(&id, &[]);

@@ -1,6 +1,6 @@
 //! BrainVision RDA.
 
-use crate::{assert_nothing_lost, clock, record, soak};
+use crate::{clock, record, soak};
 use acquisition::EndReason;
 use contract::conformance::{Expectations, check};
 use contract::{Collected, Driver as _, ErrorKind, Settings};
@@ -109,7 +109,7 @@ fn lost_repeated_cut_and_foreign_bytes_cost_only_themselves() {
     let (kept, summary) = record(open(&server), Duration::from_secs(seconds), |_| false);
     assert_eq!(summary.reason, EndReason::Stopped);
     assert!(kept.samples.len() > 4_000, "{}", kept.samples.len());
-    assert_nothing_lost(&kept, server.log());
+    kept.assert_nothing_lost(server.log());
     assert!(kept.gaps.len() > 5, "{:?}", kept.gaps);
     let exact = |gap: &signal::Gap| {
         matches!(gap.missing, Missing::Exact(_)) && gap.cause == GapCause::Transport
@@ -120,13 +120,13 @@ fn lost_repeated_cut_and_foreign_bytes_cost_only_themselves() {
 
 #[test]
 fn connections_that_break_come_back() {
-    let times = if soak() { 200 } else { 20 };
+    let times = driver_tests::reconnects();
     let server =
         numbered("[[fault]]\nat = 40\nevery = 45\nkind = \"disconnect\"\nduration_ms = 120");
     let enough = |kept: &crate::Kept| kept.broken() >= times;
     let (kept, _) = record(open(&server), Duration::from_secs(5 * times as u64), enough);
     assert!(kept.broken() >= times, "{} reconnects", kept.broken());
-    assert_nothing_lost(&kept, server.log());
+    kept.assert_nothing_lost(server.log());
     // Blocks are numbered: what was missed is known to the sample.
     let exact = |gap: &signal::Gap| matches!(gap.missing, Missing::Exact(_));
     assert!(kept.gaps.iter().all(exact), "{:?}", kept.gaps);

@@ -1,8 +1,9 @@
 //! Faults on the line: what came is recorded, what did not is in a gap.
 
-use crate::{Board, assert_nothing_lost, record};
+use crate::{Board, record};
 use acquisition::EndReason;
-use signal::{GapCause, Missing};
+use driver_tests::soak;
+use signal::Missing;
 use std::time::Duration;
 
 const LINE: &str = r#"
@@ -31,7 +32,7 @@ fn a_bad_line_loses_only_what_it_says() {
     let (kept, summary) = record(device, Duration::from_secs(seconds), |_| false);
     assert_eq!(summary.reason, EndReason::Stopped);
     assert!(kept.samples.len() > 2_000, "{} samples", kept.samples.len());
-    assert_nothing_lost(&kept, board.log());
+    kept.assert_nothing_lost(board.log());
     let stats = &summary.stats.streams[0];
     assert!(stats.duplicates > 5, "{stats:?}");
     assert!(summary.stats.garbage_bytes > 100, "{:?}", summary.stats);
@@ -52,27 +53,13 @@ fn a_bad_line_loses_only_what_it_says() {
 
 #[test]
 fn a_cut_connection_comes_back_and_loses_nothing_that_was_delivered() {
-    let times = if soak() { 200 } else { 20 };
+    let times = driver_tests::reconnects();
     let script = "[[fault]]\nat = 120\nevery = 170\nkind = \"disconnect\"\nduration_ms = 150";
     let board = Board::numbered(script);
     let device = board.open(&[("numbered", "on")]).expect("opened");
-    let broken = |gaps: &[signal::Gap]| {
-        (gaps.iter())
-            .filter(|gap| gap.cause == GapCause::Disconnected)
-            .count()
-    };
-    let longest = Duration::from_secs(6 * times);
-    let (kept, summary) = record(device, longest, |kept| broken(&kept.gaps) as u64 >= times);
+    let longest = Duration::from_secs(6 * times as u64);
+    let (kept, summary) = record(device, longest, |kept| kept.broken() >= times);
     assert_eq!(summary.reason, EndReason::Stopped);
-    assert!(
-        broken(&kept.gaps) as u64 >= times,
-        "{} reconnects",
-        broken(&kept.gaps)
-    );
-    assert_nothing_lost(&kept, board.log());
-}
-
-/// Whether the long runs are wanted.
-fn soak() -> bool {
-    std::env::var_os("NEURASCALE_SOAK").is_some()
+    assert!(kept.broken() >= times, "{} reconnects", kept.broken());
+    kept.assert_nothing_lost(board.log());
 }
