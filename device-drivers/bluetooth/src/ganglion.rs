@@ -82,7 +82,7 @@ impl Driver for GanglionDriver {
     }
 
     fn discover(&self) -> Result<Vec<DeviceSummary>, DeviceError> {
-        let found = discover("look for Ganglions", &[SERVICE])?;
+        let found = discover(&[SERVICE])?;
         crate::summaries("ganglion", "OpenBCI Ganglion", found)
     }
 

@@ -33,7 +33,7 @@ impl Driver for HeartRateDriver {
     }
 
     fn discover(&self) -> Result<Vec<DeviceSummary>, DeviceError> {
-        let found = discover("look for heart-rate sensors", &[SERVICE])?;
+        let found = discover(&[SERVICE])?;
         crate::summaries("heart-rate", "Heart-rate sensor", found)
     }
 

@@ -3,9 +3,8 @@
 //! Counts go out as the device delivered them; what they are worth stands in the channels' scale. Linux is reached
 //! through BlueZ on the system's bus (`DBUS_SYSTEM_BUS_ADDRESS` names another one).
 //!
-//! The decoders are held against recorded notifications and against arbitrary bytes. The drivers have not met a device
-//! or an emulated one yet, and keep out of the station's list (`workstation`) until they have passed the contract's
-//! suite.
+//! The decoders are held against recorded notifications and against arbitrary bytes, the drivers against emulated
+//! devices behind BlueZ's interface on a bus of their own (`emulators::bluez`), through btleplug's own client code.
 
 mod bits;
 pub mod decoder;
@@ -38,7 +37,8 @@ pub fn drivers() -> Vec<Arc<dyn Driver>> {
 /// Whether Bluetooth can be used now: there is an adapter, it is switched on, and this user may use it.
 ///
 /// # Errors
-/// What stands in the way, and what to do about it.
+/// What stands in the way, and what to do about it; [`contract::ErrorKind::NotFound`] where there is no Bluetooth at
+/// all.
 pub fn usable() -> Result<(), DeviceError> {
     link::usable()
 }

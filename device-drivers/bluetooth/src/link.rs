@@ -51,11 +51,11 @@ fn explain(operation: &str, error: &btleplug::Error) -> DeviceError {
             "Bluetooth may not be used; add the user to the group 'bluetooth' (or 'lp') and sign in again".to_owned(),
         ),
         _ if has("ServiceUnknown") || has("NameHasNoOwner") || has("not provided by any") => (
-            ErrorKind::Io,
+            ErrorKind::NotFound,
             "the system's Bluetooth service does not run; start it (systemctl start bluetooth)".to_owned(),
         ),
         _ if has("NoServer") || has("FileNotFound") || has("Failed to connect to socket") => (
-            ErrorKind::Io,
+            ErrorKind::NotFound,
             "there is no system bus, through which Bluetooth is reached; start dbus and bluetooth".to_owned(),
         ),
         _ if has("UnknownObject") || has("UnknownMethod") || has("Not Connected") => (
@@ -92,7 +92,7 @@ async fn adapter(operation: &str) -> Result<Adapter, DeviceError> {
     let adapters = within(operation, REQUEST, manager.adapters()).await?;
     if adapters.is_empty() {
         return Err(DeviceError::new(
-            ErrorKind::Io,
+            ErrorKind::NotFound,
             operation,
             "this computer has no Bluetooth adapter; plug one in",
         ));
@@ -133,10 +133,15 @@ fn filter(services: &[Uuid]) -> ScanFilter {
     }
 }
 
-/// Listens for devices that advertise one of `services`.
-pub(crate) fn discover(operation: &str, services: &[Uuid]) -> Result<Vec<Advertised>, DeviceError> {
+/// Listens for devices that advertise one of `services`; a computer without Bluetooth hears none.
+pub(crate) fn discover(services: &[Uuid]) -> Result<Vec<Advertised>, DeviceError> {
+    // The same for every driver, so that what stands in the way is told once.
+    let operation = "look for Bluetooth devices";
     started(operation, &mut Builder::new_current_thread())?.block_on(async {
-        let adapter = adapter(operation).await?;
+        let adapter = match adapter(operation).await {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(Vec::new()),
+            adapter => adapter?,
+        };
         within(operation, REQUEST, adapter.start_scan(filter(services))).await?;
         tokio::time::sleep(LISTEN).await;
         let mut found = Vec::new();

@@ -75,11 +75,7 @@ impl Driver for MuseDriver {
     }
 
     fn discover(&self) -> Result<Vec<DeviceSummary>, DeviceError> {
-        crate::summaries(
-            "muse",
-            "Muse headband",
-            discover("look for Muses", &[SERVICE])?,
-        )
+        crate::summaries("muse", "Muse headband", discover(&[SERVICE])?)
     }
 
     fn open(

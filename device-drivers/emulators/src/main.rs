@@ -28,6 +28,16 @@ enum Device {
     /// OpenBCI Cyton on a pseudo-terminal
     #[cfg(unix)]
     Cyton(CytonArgs),
+    /// Muse headband behind BlueZ's interface
+    #[cfg(target_os = "linux")]
+    Muse(MuseArgs),
+    /// OpenBCI Ganglion behind BlueZ's interface
+    #[cfg(target_os = "linux")]
+    Ganglion(GanglionArgs),
+    /// Heart-rate strap behind BlueZ's interface
+    #[cfg(target_os = "linux")]
+    #[command(name = "heart-rate")]
+    HeartRate(BusArgs),
     /// BrainVision RDA server
     Rda(ServerArgs),
     /// FieldTrip buffer
@@ -89,6 +99,39 @@ struct CytonArgs {
     common: Common,
 }
 
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+struct BusArgs {
+    /// The bus on which it is BlueZ, and on which the program under test looks for it
+    #[arg(long, env = "DBUS_SYSTEM_BUS_ADDRESS")]
+    bus: String,
+    /// The device's address
+    #[arg(long, default_value = "00:55:DA:B0:00:01")]
+    address: String,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+struct MuseArgs {
+    /// Which
+    #[arg(long, value_parser = ["2016", "2", "athena"], default_value = "2")]
+    model: String,
+    #[command(flatten)]
+    bus: BusArgs,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+struct GanglionArgs {
+    /// Firmware
+    #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3), default_value_t = 3)]
+    firmware: u8,
+    #[command(flatten)]
+    bus: BusArgs,
+}
+
 #[derive(Debug, Args)]
 struct ServerArgs {
     /// Where to listen
@@ -138,6 +181,27 @@ fn main() -> Result<ExitCode> {
         }
         #[cfg(unix)]
         Device::Cyton(arguments) => cyton(arguments)?,
+        #[cfg(target_os = "linux")]
+        Device::Muse(arguments) => {
+            use emulators::bluez::Model;
+            let model = match arguments.model.as_str() {
+                "2016" => Model::Muse2016,
+                "athena" => Model::Athena,
+                _ => Model::Muse2,
+            };
+            bluetooth("muse", model, arguments.bus)?;
+        }
+        #[cfg(target_os = "linux")]
+        Device::Ganglion(arguments) => {
+            use emulators::bluez::Model;
+            let new = arguments.firmware == 3;
+            let model = [Model::Ganglion2, Model::Ganglion3][usize::from(new)];
+            bluetooth("ganglion", model, arguments.bus)?;
+        }
+        #[cfg(target_os = "linux")]
+        Device::HeartRate(arguments) => {
+            bluetooth("heart-rate", emulators::bluez::Model::HeartRate, arguments)?;
+        }
         Device::Rda(arguments) => {
             let (config, log) = (arguments.config()?, arguments.common.log()?);
             let clock = std::sync::Arc::new(contract::SystemClock);
@@ -177,6 +241,26 @@ fn cyton(arguments: CytonArgs) -> Result<()> {
     let clock = std::sync::Arc::new(contract::SystemClock);
     let emulator = CytonEmulator::start(config, common.log()?, clock)?;
     println!("cyton:{}", arguments.port.display());
+    until_input_ends(|| emulator.is_running());
+    emulator.finish()?;
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn bluetooth(driver: &str, model: emulators::bluez::Model, arguments: BusArgs) -> Result<()> {
+    use emulators::bluez::{BluetoothConfig, BluetoothEmulator};
+    let common = &arguments.common;
+    let config = BluetoothConfig {
+        address: arguments.address.clone(),
+        file: common.file.clone(),
+        seed: common.seed,
+        numbered: common.numbered,
+        script: common.script()?,
+        ..BluetoothConfig::new(model, arguments.bus)
+    };
+    let clock = std::sync::Arc::new(contract::SystemClock);
+    let emulator = BluetoothEmulator::start(config, common.log()?, clock)?;
+    println!("{driver}:{}", arguments.address);
     until_input_ends(|| emulator.is_running());
     emulator.finish()?;
     Ok(())

@@ -8,6 +8,7 @@ pub type Target = fn(&[u8]) -> bool;
 
 /// Every parser of bytes that come from outside: files, sockets, other programs.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("bluetooth_notifications", bluetooth_notifications),
     ("cyton_stream", cyton_stream),
     ("edf_annotations", edf_annotations),
     ("edf_header", edf_header),
@@ -26,6 +27,67 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("rpc_request", rpc_request),
     ("scope_feed", scope_feed),
 ];
+
+/// Notifications of a Bluetooth device, which the first byte chooses; each has its length before it. Values stay
+/// within what their converter gives. Accepted: at least one could be read.
+pub fn bluetooth_notifications(data: &[u8]) -> bool {
+    use bluetooth::decoder::ganglion::{CHANNELS, Decoder, Firmware, Packet, impedance_kohm};
+    use bluetooth::decoder::{athena, heart_rate, muse};
+    let Some((kind, mut rest)) = data.split_first() else {
+        return false;
+    };
+    let firmware = [Firmware::Two, Firmware::Three][usize::from(kind / 4 % 2)];
+    let (mut ganglion, mut read) = (Decoder::new(firmware), 0);
+    while let Some((length, after)) = rest.split_first() {
+        let (bytes, after) = after.split_at(usize::from(*length).min(after.len()));
+        rest = after;
+        let understood = match kind % 4 {
+            0 => {
+                let eeg = muse::eeg(bytes);
+                let twelve_bits = |packet: &muse::Packet<12>| {
+                    packet.samples.iter().all(|v| (0..1 << 12).contains(v))
+                };
+                assert!(eeg.as_ref().is_none_or(twelve_bits));
+                black_box((muse::ppg(bytes), muse::motion(bytes)));
+                let telemetry = muse::telemetry(bytes);
+                assert!(telemetry.is_none_or(|t| t.percent() <= 100));
+                eeg.is_some() || telemetry.is_some()
+            }
+            1 => {
+                let (mut parts, mut used) = (0, 0);
+                let skipped = athena::parts(bytes, |part| {
+                    parts += 1;
+                    let (channels, samples) = part.kind.shape();
+                    used += channels * samples;
+                    assert!(channels * samples <= athena::MOST_VALUES);
+                    black_box(part.values());
+                });
+                assert!(skipped + used <= bytes.len(), "more was found than came");
+                parts > 0
+            }
+            2 => match ganglion.take(bytes) {
+                Some(Packet::Samples { samples, count, .. }) => {
+                    assert!((1..=2).contains(&count) && samples[0].len() == CHANNELS);
+                    let converter = -(1 << 23)..1 << 23;
+                    assert!(samples.iter().flatten().all(|v| converter.contains(v)));
+                    true
+                }
+                Some(Packet::Impedance { input, text }) => {
+                    assert!(input <= CHANNELS);
+                    black_box(impedance_kohm(text));
+                    true
+                }
+                other => other.is_some(),
+            },
+            _ => heart_rate::measurement(bytes).is_some_and(|found| {
+                assert!(found.intervals().count() <= heart_rate::MOST_INTERVALS);
+                true
+            }),
+        };
+        read += usize::from(understood);
+    }
+    read > 0
+}
 
 /// What comes from a Cyton's port, whichever way the system cuts it: every byte is in a packet, held or
 /// counted as skipped, and halves make no more samples than packets. Accepted: at least one packet was found.

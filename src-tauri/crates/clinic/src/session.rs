@@ -395,8 +395,12 @@ where
     }
 }
 
+/// What failed, and why: the failure's own sentence says what to do.
 fn describe(error: &ActivityError) -> String {
-    error.to_string()
+    match error {
+        ActivityError::Failed { failure, .. } => format!("{error}: {}", failure.message),
+        _ => error.to_string(),
+    }
 }
 
 /// The progress that the query shows.

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::limits::DISCOVER_TIMEOUT;
 use contract::{Clock, Device, DeviceDescription, DeviceSummary, Driver, Settings};
 use signal::Impedance;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -36,7 +37,13 @@ impl Drivers {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             drivers: Arc::new(
-                [simulated::drivers(), serial::drivers(), network::drivers()].concat(),
+                [
+                    simulated::drivers(),
+                    serial::drivers(),
+                    network::drivers(),
+                    bluetooth::drivers(),
+                ]
+                .concat(),
             ),
             clock,
         }
@@ -45,6 +52,8 @@ impl Drivers {
     /// Asks every driver at once; one that hangs holds up no other.
     pub(crate) async fn discover(&self) -> Discovery {
         let mut found = Discovery::default();
+        // Drivers of one room fail alike: each failure is told once, with those that it stopped.
+        let mut failures: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         let mut looking = tokio::task::JoinSet::new();
         for driver in self.drivers.iter() {
             let driver = Arc::clone(driver);
@@ -55,9 +64,8 @@ impl Drivers {
             match tokio::time::timeout_at(deadline, looking.join_next()).await {
                 Ok(Some(Ok((_, Ok(devices))))) => found.devices.extend(devices),
                 Ok(Some(Ok((name, Err(error))))) => {
-                    found
-                        .problems
-                        .push(format!("{name}: {}", crate::error::chain(&error)));
+                    let failure = crate::error::chain(&error);
+                    failures.entry(failure).or_default().push(name);
                 }
                 Ok(Some(Err(join))) => found.problems.push(format!("a driver failed: {join}")),
                 Ok(None) => break,
@@ -69,6 +77,11 @@ impl Drivers {
                 }
             }
         }
+        let told = failures.into_iter().map(|(failure, mut names)| {
+            names.sort_unstable();
+            format!("{}: {failure}", names.join(", "))
+        });
+        found.problems.extend(told);
         found.devices.sort_by(|a, b| a.id.cmp(&b.id));
         found
     }

@@ -51,6 +51,7 @@ pub(crate) async fn examine(room: &Room) -> Vec<Finding> {
     findings.push(keys(room));
     findings.push(policies(room));
     findings.push(ports());
+    findings.push(bluetooth().await);
     findings.push(clock());
     findings.push(sleep(room).await);
     let discovery = room.drivers.discover().await;
@@ -191,6 +192,24 @@ fn ports() -> Finding {
         format!("no permission for {}", closed.join(", ")),
         "Add the engine's user to the group 'dialout' and sign in anew.",
     )
+}
+
+/// Whether wireless devices can be reached. A station without a radio is a good station.
+async fn bluetooth() -> Finding {
+    let looked = tokio::task::spawn_blocking(bluetooth::usable).await;
+    let (level, found) = match looked {
+        Ok(Ok(())) => (Level::Good, "an adapter is switched on".to_owned()),
+        Ok(Err(error)) if error.kind == contract::ErrorKind::NotFound => {
+            (Level::Good, format!("not here: {}", error.message))
+        }
+        Ok(Err(error)) => (Level::Warning, error.message),
+        Err(join) => (Level::Warning, format!("it could not be looked at: {join}")),
+    };
+    let remedy = match level {
+        Level::Good => "",
+        _ => "Do so before a wireless device is to be recorded; others do not need it.",
+    };
+    Finding::new("bluetooth", level, found, remedy)
 }
 
 /// Whether the system's clock is kept right by a time service.

@@ -492,6 +492,7 @@ fn export_error(error: &export::ExportError) -> Error {
             "Choose another folder, or move those files away.",
         ),
         export::ExportError::Option { .. } => Error::new(ErrorKind::Invalid, text, ""),
+        export::ExportError::Nothing { .. } => Error::new(ErrorKind::Refused, text, ""),
         _ => Error::new(ErrorKind::Internal, text, ""),
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod bedside;
+mod bluetooth_device;
 mod clients;
 mod evidence;
 mod network_device;
