@@ -37,6 +37,7 @@ on_a_bus! {
     a_strap_comes_back => strap_comes_back,
     a_muse_is_told_that_someone_listens => muse_is_kept_alive,
     a_ganglion_measures_impedances => ganglion_measures,
+    a_board_that_greets_wrongly_is_read_all_the_same => ganglion_greets_wrongly,
     what_is_missing_is_said => says_what_is_missing,
 }
 
@@ -405,6 +406,19 @@ fn ganglion_measures() {
     assert!(took < Duration::from_millis(100), "{took:?}");
     let again = device.measure_impedances(&mut |_| ControlFlow::Continue(()));
     assert!(again.is_err(), "test currents stay off");
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn ganglion_greets_wrongly() {
+    let script = "[answers]\ninstead = { \"v\" = \"hello, I am a kettle\" }\ndelay_ms = 300\n";
+    let emulator = emulate(GANGLION.model, script, |_| {});
+    let device = GANGLION.open();
+    let said = device.description().firmware.clone();
+    let length = Duration::from_secs(3);
+    let (kept, _) = driver_tests::record(device, GANGLION.numbering, length, |_| false);
+    assert!(kept.samples.len() > 400, "{said:?}: {}", kept.samples.len());
+    kept.assert_nothing_lost(emulator.log());
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct Air {
     pub(super) notifying: Vec<bool>,
     /// What was written.
     pub(super) commands: VecDeque<Vec<u8>>,
+    /// Someone listens for advertisements.
+    pub(super) discovering: bool,
     /// Someone connected since it was looked.
     pub(super) fresh: bool,
 }
@@ -33,19 +35,30 @@ impl Shared {
 
 type Options = HashMap<String, OwnedVariant>;
 
+/// Takes agents for pairing, which no device here asks for.
+#[derive(Debug)]
+pub(super) struct AgentManager;
+
+#[zbus::interface(name = "org.bluez.AgentManager1")]
+impl AgentManager {
+    fn register_agent(&self, _agent: OwnedObjectPath, _capability: String) {}
+    fn unregister_agent(&self, _agent: OwnedObjectPath) {}
+    fn request_default_agent(&self, _agent: OwnedObjectPath) {}
+}
+
 #[derive(Debug)]
 pub(super) struct Adapter {
     pub(super) powered: bool,
-    pub(super) discovering: bool,
+    pub(super) air: Shared,
 }
 
 #[zbus::interface(name = "org.bluez.Adapter1")]
 impl Adapter {
-    fn start_discovery(&mut self) {
-        self.discovering = true;
+    fn start_discovery(&self) {
+        self.air.lock().discovering = true;
     }
-    fn stop_discovery(&mut self) {
-        self.discovering = false;
+    fn stop_discovery(&self) {
+        self.air.lock().discovering = false;
     }
     fn set_discovery_filter(&self, _filter: Options) {}
     fn remove_device(&self, _device: OwnedObjectPath) {}
@@ -79,7 +92,7 @@ impl Adapter {
     }
     #[zbus(property)]
     fn discovering(&self) -> bool {
-        self.discovering
+        self.air.lock().discovering
     }
     #[zbus(property, name = "UUIDs")]
     fn uuids(&self) -> Vec<String> {

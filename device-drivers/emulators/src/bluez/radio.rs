@@ -1,6 +1,6 @@
 //! The device's thread: what is due goes through the line's faults to whoever is subscribed.
 
-use super::objects::{Adapter, Characteristic, Device, Service, Shared};
+use super::objects::{Adapter, AgentManager, Characteristic, Device, Service, Shared};
 use super::{BluetoothConfig, Peripheral, Sent};
 use crate::{Delivery, DeliveryLog, Error, Fate, Line, Pace, Script, Step};
 use contract::Clock;
@@ -13,6 +13,8 @@ use zbus::{OwnedObjectPath, Variant};
 
 /// Longest sleep between looks for commands.
 const LOOK: Duration = Duration::from_millis(2);
+/// Between two advertisements.
+const ADVERTISING: Duration = Duration::from_millis(100);
 /// Packets whose way is remembered; the line holds one back.
 const ROUTES: usize = 16;
 
@@ -39,6 +41,7 @@ pub(super) struct Radio {
     /// How long it streams without a command, and when it heard the last.
     patience: Option<Duration>,
     heard: HostNanos,
+    advertised: HostNanos,
     /// Packets so far, and where the last ones belong: a fault may let one go after another's.
     packets: u64,
     routes: VecDeque<(u64, usize, bool)>,
@@ -60,6 +63,8 @@ impl Radio {
             .map_err(bus("connect"))?;
         let server = connection.object_server();
         (server.at("/", zbus::fdo::ObjectManager).await).map_err(bus("serve"))?;
+        let agents = path("/org/bluez".to_owned())?;
+        (server.at(&agents, AgentManager).await).map_err(bus("serve"))?;
         let adapter = path("/org/bluez/hci0".to_owned())?;
         let name = config.address.replace(':', "_");
         let device_path = path(format!("{}/dev_{name}", adapter.as_str()))?;
@@ -67,7 +72,7 @@ impl Radio {
         if config.adapter {
             let object = Adapter {
                 powered: config.powered,
-                discovering: false,
+                air: air.clone(),
             };
             (server.at(&adapter, object).await).map_err(bus("serve"))?;
             let object = Device {
@@ -114,6 +119,7 @@ impl Radio {
             back_at: None,
             patience: config.patience,
             heard: clock.host(),
+            advertised: clock.host(),
             packets: 0,
             routes: VecDeque::new(),
             log,
@@ -124,6 +130,7 @@ impl Radio {
     pub(super) async fn run(mut self, off: &AtomicBool) -> Result<(), Error> {
         while !off.load(Ordering::Relaxed) {
             self.come_back();
+            self.advertise().await?;
             self.hear().await?;
             self.lose_patience().await?;
             let due = (self.pace.as_ref()).map_or(LOOK, |pace| pace.wait(self.turns));
@@ -142,6 +149,23 @@ impl Radio {
             self.back_at = None;
             self.air.lock().away = false;
         }
+    }
+
+    /// While someone listens, an advertisement is heard again and again.
+    async fn advertise(&mut self) -> Result<(), Error> {
+        let now = self.clock.host();
+        let is_heard = {
+            let air = self.air.lock();
+            air.discovering && !air.connected && !air.away && !air.never
+        };
+        let since = now.nanos_since(self.advertised);
+        if !is_heard || u128::from(since.unsigned_abs()) < ADVERTISING.as_nanos() {
+            return Ok(());
+        }
+        self.advertised = now;
+        let changed = HashMap::from([("RSSI", Variant::from(-60_i16))]);
+        let device = self.device_path.clone();
+        self.changed(&device, "org.bluez.Device1", changed).await
     }
 
     async fn lose_patience(&mut self) -> Result<(), Error> {
