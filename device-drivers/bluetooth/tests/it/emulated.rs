@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const ADDRESS: &str = "00:55:DA:B0:00:01";
 
 macro_rules! on_a_bus {
-    ($($name:ident => $inner:ident),* $(,)?) => {$(
+    ($(fn $name:ident() => $inner:ident;)*) => {$(
         #[test]
         fn $name() {
             on_a_bus(concat!("emulated::", stringify!($inner)));
@@ -22,23 +22,23 @@ macro_rules! on_a_bus {
 }
 
 on_a_bus! {
-    a_muse_conforms => muse_conforms,
-    an_athena_conforms => athena_conforms,
-    a_ganglion_conforms => ganglion_conforms,
-    an_old_ganglion_conforms => old_ganglion_conforms,
-    a_strap_conforms => strap_conforms,
-    nothing_delivered_by_a_muse_is_lost => muse_on_a_bad_line,
-    nothing_delivered_by_an_athena_is_lost => athena_on_a_bad_line,
-    nothing_delivered_by_a_ganglion_is_lost => ganglion_on_a_bad_line,
-    nothing_delivered_by_an_old_ganglion_is_lost => old_ganglion_on_a_bad_line,
-    a_muse_comes_back => muse_comes_back,
-    an_athena_comes_back => athena_comes_back,
-    a_ganglion_comes_back => ganglion_comes_back,
-    a_strap_comes_back => strap_comes_back,
-    a_muse_is_told_that_someone_listens => muse_is_kept_alive,
-    a_ganglion_measures_impedances => ganglion_measures,
-    a_board_that_greets_wrongly_is_read_all_the_same => ganglion_greets_wrongly,
-    what_is_missing_is_said => says_what_is_missing,
+    fn a_muse_conforms() => muse_conforms;
+    fn an_athena_conforms() => athena_conforms;
+    fn a_ganglion_conforms() => ganglion_conforms;
+    fn an_old_ganglion_conforms() => old_ganglion_conforms;
+    fn a_strap_conforms() => strap_conforms;
+    fn nothing_delivered_by_a_muse_is_lost() => muse_on_a_bad_line;
+    fn nothing_delivered_by_an_athena_is_lost() => athena_on_a_bad_line;
+    fn nothing_delivered_by_a_ganglion_is_lost() => ganglion_on_a_bad_line;
+    fn nothing_delivered_by_an_old_ganglion_is_lost() => old_ganglion_on_a_bad_line;
+    fn a_muse_comes_back() => muse_comes_back;
+    fn an_athena_comes_back() => athena_comes_back;
+    fn a_ganglion_comes_back() => ganglion_comes_back;
+    fn a_strap_comes_back() => strap_comes_back;
+    fn a_muse_is_told_that_someone_listens() => muse_is_kept_alive;
+    fn a_ganglion_measures_impedances() => ganglion_measures;
+    fn a_board_that_greets_wrongly_is_read_all_the_same() => ganglion_greets_wrongly;
+    fn what_is_missing_is_said() => says_what_is_missing;
 }
 
 /// A device, its driver, and how its last channel numbers samples.

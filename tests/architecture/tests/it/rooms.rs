@@ -18,6 +18,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("contract", &["signal"]),
     // They play what the simulator computes, and know nothing of the drivers that read them.
     ("emulators", &["contract", "signal", "simulated"]),
+    // A tool of the drivers' tests: it records what an emulated device sends, as a session would.
+    (
+        "driver-tests",
+        &["acquisition", "contract", "emulators", "signal"],
+    ),
     // They define the traits of their storage, so that nothing below them exists.
     ("events", &[]),
     ("workflow", &[]),
@@ -55,6 +60,7 @@ const NOT_WIRED: &[&str] = &[
     "app",
     "scope",
     "emulators",
+    "driver-tests",
 ];
 
 /// What a device driver may use; a driver never knows who records it.
@@ -66,7 +72,7 @@ fn is_test(package: &Package) -> bool {
 
 fn is_driver(package: &Package) -> bool {
     folder(package).starts_with("device-drivers/")
-        && !["contract", "emulators"].contains(&package.name.as_str())
+        && !["contract", "driver-tests", "emulators"].contains(&package.name.as_str())
 }
 
 /// Our own crates that `package` uses, for the given kinds.
