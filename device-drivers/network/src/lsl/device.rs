@@ -9,12 +9,15 @@ use contract::{
     ErrorKind, Pacing, Read, Safety, Sink,
 };
 use signal::{
-    AnnotationOrigin, GapCause, HostNanos, Missing, SampleBlock, Samples, SamplingRate, StreamIndex,
+    AnnotationOrigin, Channel, ChannelKind, ClockSource, GapCause, HostNanos, Missing, SampleBlock,
+    SampleType, Samples, SamplingRate, Scale, StreamDescription, StreamIndex, StreamRole, Unit,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
 const STREAM: StreamIndex = StreamIndex(0);
+/// Times of the markers, where there are any.
+const MARKER_TIMES: StreamIndex = StreamIndex(1);
 
 /// The driver's device.
 #[derive(Debug)]
@@ -49,6 +52,10 @@ impl Lsl {
             }
             beside.push((marker.clone(), found));
         }
+        let mut streams = vec![known.description.clone()];
+        if !beside.is_empty() {
+            streams.push(marker_times());
+        }
         Ok(Self {
             address: address.to_owned(),
             description: DeviceDescription {
@@ -59,7 +66,7 @@ impl Lsl {
                 class: DeviceClass::Research,
                 pacing: Pacing::RealTime,
                 capabilities: Capabilities::default(),
-                streams: vec![known.description.clone()],
+                streams,
             },
             known,
             markers: beside,
@@ -142,6 +149,27 @@ impl Lsl {
     }
 }
 
+/// What a marker's place among the samples was found from, one sample a marker: the time that its source gave it, and
+/// the offset of the source's clock then. Their sum is liblsl's time here; the sample's own stamp is that on this
+/// host's clock.
+fn marker_times() -> StreamDescription {
+    let channel = |label: &str| Channel {
+        kind: ChannelKind::Other,
+        unit: Unit::Other("s".to_owned()),
+        scale: Scale::UNITY,
+        ..Channel::trigger(label)
+    };
+    StreamDescription {
+        name: "marker times".into(),
+        role: StreamRole::Marker,
+        sample_type: SampleType::F64,
+        rate: SamplingRate::Irregular,
+        counter: None,
+        clock: ClockSource::HostArrival,
+        channels: vec![channel("source time"), channel("clock offset")],
+    }
+}
+
 /// Marks of a chunk of texts, at the sample nearest to each stamp; `last` is the time of the first sample of the
 /// last block.
 fn give_marks(chunk: &Chunk, last: HostNanos, hz: f64, sink: &mut dyn Sink) -> bool {
@@ -164,6 +192,17 @@ fn give_marks(chunk: &Chunk, last: HostNanos, hz: f64, sink: &mut dyn Sink) -> b
             origin: AnnotationOrigin::Device,
         });
     }
+    sink.block(MARKER_TIMES, &mut |block: &mut SampleBlock| {
+        (block.channels, block.len) = (2, chunk.stamps.len());
+        block.arrival = chunk.read;
+        block
+            .stamps
+            .extend(chunk.stamps.iter().map(|stamp| stamp.0));
+        if let Samples::F64(values) = &mut block.samples {
+            values.extend_from_slice(&chunk.source_s);
+            values.extend(chunk.source_s.iter().map(|_| chunk.correction_s));
+        }
+    });
     !chunk.stamps.is_empty()
 }
 

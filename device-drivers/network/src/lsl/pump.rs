@@ -29,6 +29,10 @@ pub(crate) struct Chunk {
     pub(crate) values: Values,
     /// When each was taken by its source, brought to this host's clock.
     pub(crate) stamps: Vec<HostNanos>,
+    /// The same as the source told it, s of its clock.
+    pub(crate) source_s: Vec<f64>,
+    /// What brings the source's clock to liblsl's here, s.
+    pub(crate) correction_s: f64,
     /// When they were read.
     pub(crate) read: HostNanos,
     /// Samples lost between the chunk before and this one, because the queue was full.
@@ -285,12 +289,17 @@ impl Reading {
             let chunk = Chunk {
                 values: values(all),
                 stamps: self.brought_here(&stamps, read),
+                source_s: stamps,
+                correction_s: self.carried,
                 read,
                 lost_before: self.lost,
             };
             match self.tell.try_send(Told::Chunk(chunk)) {
                 Ok(()) => self.lost = 0,
-                Err(TrySendError::Full(_)) => self.lost += stamps.len() as u64,
+                Err(TrySendError::Full(Told::Chunk(chunk))) => {
+                    self.lost += chunk.stamps.len() as u64;
+                }
+                Err(TrySendError::Full(_)) => {}
                 Err(TrySendError::Disconnected(_)) => return Ok(()),
             }
         }

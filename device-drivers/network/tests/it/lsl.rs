@@ -163,6 +163,44 @@ fn floats_stay_floats_and_marks_stand_at_their_sample() {
 }
 
 #[test]
+fn a_markers_own_time_and_its_offset_are_kept() {
+    let id = id("times");
+    let sender = Sender::start(&id, 0);
+    let mut device = open(&id, &[("markers", &format!("{id}-marks"))]);
+    let mut sink = Collected::new(&device.description().streams);
+    device.start().expect("started");
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(4) {
+        device
+            .read(&mut sink, Duration::from_millis(50))
+            .expect("read");
+    }
+    let (lsl_now, host_now) = (::lsl::local_clock(), clock().host());
+    sender.end();
+    let marks = (sink.events.iter())
+        .filter(|(_, event)| matches!(event, contract::DeviceEvent::MarkAt { .. }));
+    let mut times = 0;
+    for block in sink
+        .blocks
+        .iter()
+        .filter(|block| block.stream == StreamIndex(1))
+    {
+        let Samples::F64(values) = &block.samples else {
+            panic!("{:?}", block.samples)
+        };
+        for n in 0..block.len {
+            let (source, offset) = (values[n], values[block.len + n]);
+            let ago = lsl_now - (source + offset);
+            let here = host_now.seconds_since(signal::HostNanos(block.stamps[n]));
+            assert!((ago - here).abs() < 0.005, "{ago} s and {here} s ago");
+            times += 1;
+        }
+    }
+    assert!(times >= 3, "{times}");
+    assert_eq!(times, marks.count(), "one for each mark");
+}
+
+#[test]
 fn a_source_that_is_started_again_is_read_again() {
     let times = driver_tests::reconnects();
     let id = id("again");

@@ -3,7 +3,11 @@
 
 use crate::serial_device::{Emulator, delivered};
 use end_to_end::Station;
+use lsl::{ChannelFormat, ExPushable as _, StreamInfo, StreamOutlet};
 use signal::{Samples, StreamIndex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[test]
 fn rda_and_fieldtrip_servers_are_recorded_whole() {
@@ -79,4 +83,112 @@ fn rda_and_fieldtrip_servers_are_recorded_whole() {
             .count();
         assert!(stimuli >= 5, "{device}: {marks:?}");
     }
+}
+
+/// A program that sends a numbered stream of floats and a marker at every 250th sample.
+fn send(id: &str, stop: &AtomicBool) {
+    let info = |name: &str, kind, channels, hz, format, id: &str| {
+        StreamInfo::new(name, kind, channels, hz, format, id).unwrap()
+    };
+    let signal = info("played", "EEG", 8, 250.0, ChannelFormat::Float32, id);
+    let marks = format!("{id}-marks");
+    let marker = info("marks", "Markers", 1, 0.0, ChannelFormat::String, &marks);
+    let signal = StreamOutlet::new(&signal, 0, 60).unwrap();
+    let marker = StreamOutlet::new(&marker, 0, 60).unwrap();
+    let began = lsl::local_clock();
+    let mut number = 0_u32;
+    while !stop.load(Ordering::Relaxed) {
+        let due = began + f64::from(number) / 250.0;
+        let wait = due - lsl::local_clock();
+        if wait > 0.0 {
+            std::thread::sleep(Duration::from_secs_f64(wait));
+        }
+        let mut sample = vec![0.25_f32; 8];
+        sample[7] = number as f32;
+        signal.push_sample_ex(&sample, due, true).unwrap();
+        if number.is_multiple_of(250) {
+            let text = vec![format!("at {number}")];
+            marker.push_sample_ex(&text, due, true).unwrap();
+        }
+        number += 1;
+    }
+}
+
+#[test]
+fn a_stream_of_the_lab_streaming_layer_is_recorded_whole() {
+    let station = Station::new();
+    let id = format!("neurascale-test-{}", std::process::id());
+    let stop = Arc::new(AtomicBool::new(false));
+    let (sending, stopping) = (id.clone(), Arc::clone(&stop));
+    let sender = std::thread::Builder::new()
+        .name("sender".into())
+        .spawn(move || send(&sending, &stopping))
+        .unwrap();
+    let device = format!("lsl:{id}");
+    let markers = format!("markers={id}-marks");
+    let listed = || {
+        station
+            .ok(&["device", "list"])
+            .to_string()
+            .contains(&device)
+    };
+    assert!(station.wait_for(Duration::from_secs(10), listed));
+    let session = station.ok(&[
+        "session",
+        "run",
+        "--training",
+        "--now",
+        "--device",
+        &device,
+        "--set",
+        &markers,
+        "--protocol",
+        "free-recording",
+        "--duration",
+        "8",
+        "--export",
+        "edf",
+    ]);
+    assert_eq!(
+        session["state"],
+        "completed",
+        "{session:#}\n{}",
+        station.log()
+    );
+    stop.store(true, Ordering::Relaxed);
+    sender.join().unwrap();
+
+    let recording = station.recording(&session);
+    let runs = recording.runs(StreamIndex(0)).unwrap();
+    assert_eq!(runs.len(), 1, "nothing was lost: {:?}", recording.gaps());
+    let mut numbers = Vec::new();
+    for piece in recording
+        .pieces(StreamIndex(0), runs[0].first_index..runs[0].end_index)
+        .unwrap()
+    {
+        let piece = piece.unwrap();
+        let Samples::F32(values) = &piece.samples else {
+            panic!("{:?}", piece.samples)
+        };
+        assert!(values[..piece.len].iter().all(|value| *value == 0.25));
+        numbers.extend(values[7 * piece.len..].iter().map(|number| *number as u64));
+    }
+    assert!(numbers.len() > 1_700, "{} samples of 8 s", numbers.len());
+    assert!(numbers.windows(2).all(|two| two[1] == two[0] + 1));
+    // Each marker stands within half a sample of the one that it was sent with.
+    let marks = recording.standing_annotations();
+    let marks: Vec<_> = (marks.iter().filter(|mark| mark.text.starts_with("at "))).collect();
+    assert!(marks.len() >= 6, "{marks:?}");
+    for mark in marks {
+        let number: u64 = mark.text["at ".len()..].parse().unwrap();
+        let Some(since) = number.checked_sub(numbers[0]) else {
+            continue; // sent before the first sample that was recorded
+        };
+        let index = runs[0].first_index + since;
+        let sample = recording.time_of(StreamIndex(0), index).unwrap().unwrap();
+        let apart = mark.onset.nanos_since(sample).unsigned_abs();
+        assert!(apart < 4_100_000, "{mark:?} is {apart} ns from its sample");
+    }
+    let times = recording.runs(StreamIndex(1)).unwrap();
+    assert!(!times.is_empty(), "the markers' own times are kept");
 }
