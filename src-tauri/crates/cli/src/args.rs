@@ -280,7 +280,11 @@ pub(crate) enum SessionCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeviceCommand {
     /// List devices that are there now.
-    List,
+    List {
+        /// Keep looking, and tell what comes and goes, until interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
     /// Open a device, describe it, and measure impedances where it can.
     Probe {
         /// Device's id.

@@ -44,6 +44,15 @@ impl Output {
         }
     }
 
+    /// Prints one of a row of events: a line of JSON, or the text for people.
+    pub(crate) fn line(&self, event: &serde_json::Value, text: &str) {
+        if self.json {
+            print(&format!("{event}\n"));
+        } else {
+            print(&format!("{text}\n"));
+        }
+    }
+
     /// Prints an error and what to do, and yields its exit code.
     pub(crate) fn failure(&self, error: &ApiError) -> ExitCode {
         if self.json {

@@ -8,7 +8,8 @@ use end_to_end::Station;
 use serde_json::Value;
 use signal::{Samples, StreamIndex};
 use std::ffi::OsStr;
-use std::process::Child;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
 
 /// A station whose engine finds Bluetooth on `bus`.
 fn station(bus: &Bus) -> (Station, Child) {
@@ -141,8 +142,25 @@ fn a_strap_alone_makes_a_session_and_the_doctor_finds_the_radio() {
         without["found"].as_str().unwrap().contains("does not run"),
         "{without}"
     );
+    // Whoever watches is told when it is switched on, and when it is switched off.
+    let mut watching = station
+        .command("neurascale")
+        .args(["--json", "device", "list", "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut events = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut told = |event: &str| {
+        let told = events.find(|line| {
+            let line: Value = serde_json::from_str(line.as_ref().unwrap()).unwrap();
+            let device = line["device"]["id"].as_str().unwrap_or_default();
+            line["event"] == event && device.starts_with("heart-rate:")
+        });
+        assert!(told.is_some(), "the list ended");
+    };
     let log = station.path().join("delivered.jsonl");
     let (emulator, address) = Emulator::start("heart-rate", &log, &["--bus", bus.address()]);
+    told("came");
     let with = found(&station);
     assert!(
         with["found"].as_str().unwrap().contains("switched on"),
@@ -150,6 +168,9 @@ fn a_strap_alone_makes_a_session_and_the_doctor_finds_the_radio() {
     );
     let session = run(&station, &address, &[]);
     emulator.end();
+    told("gone");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
     // What EDF+ cannot hold is refused with the reason.
     let folder = station.path().join("export");
     let id = session["id"].as_str().unwrap();

@@ -3,9 +3,15 @@
 use crate::Context;
 use crate::args::DeviceCommand;
 use crate::output::{advance, field, table};
-use engine_client::ClientError;
+use engine_client::{Client, ClientError};
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
-use ui_types::{DeviceList, DeviceProbe, ImpedanceView};
+use std::time::Duration;
+use ui_types::{DeviceList, DeviceProbe, DeviceView, ImpedanceView};
+
+/// Rest between two looks; a look takes up to 2 s itself.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(
     context: &Context,
@@ -13,7 +19,8 @@ pub(super) async fn run(
 ) -> Result<ExitCode, ClientError> {
     let client = context.client().await?;
     match command {
-        DeviceCommand::List => {
+        DeviceCommand::List { watch: true } => watch(context, &client).await?,
+        DeviceCommand::List { watch: false } => {
             let reply = client.call(&DeviceList {}).await?;
             context.output.result(&reply, |reply, out| {
                 let rows: Vec<_> = reply
@@ -71,6 +78,37 @@ pub(super) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Tells what comes and goes, a line each, until someone interrupts it.
+async fn watch(context: &Context, client: &Client) -> Result<(), ClientError> {
+    let mut there: BTreeMap<String, DeviceView> = BTreeMap::new();
+    let mut problems: Vec<String> = Vec::new();
+    loop {
+        let reply = client.call(&DeviceList {}).await?;
+        let now: BTreeMap<String, DeviceView> = (reply.devices.into_iter())
+            .map(|device| (device.id.clone(), device))
+            .collect();
+        for device in there.values().filter(|old| !now.contains_key(&old.id)) {
+            context
+                .output
+                .line(&told("gone", device), &format!("- {}", device.id));
+        }
+        for device in now.values().filter(|new| !there.contains_key(&new.id)) {
+            let text = format!("+ {}  {}  {}", device.id, device.name, device.class);
+            context.output.line(&told("came", device), &text);
+        }
+        for problem in reply.problems.iter().filter(|one| !problems.contains(one)) {
+            let told = json!({ "event": "problem", "problem": problem });
+            context.output.line(&told, &format!("! {problem}"));
+        }
+        (there, problems) = (now, reply.problems);
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn told(event: &str, device: &DeviceView) -> serde_json::Value {
+    json!({ "event": event, "device": device })
 }
 
 /// A table of impedances.

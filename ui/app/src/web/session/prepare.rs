@@ -4,13 +4,14 @@ use super::class_word;
 use super::status::patient_banner;
 use super::tools::found;
 use crate::format;
+use crate::limits::LIST_POLL_MS;
 use crate::live::{is_computed, start_blocked};
 use crate::route::Route;
 use crate::test_ids as id;
 use crate::web::app::{App, app};
 use crate::web::bridge;
 use crate::web::head_map::head_map;
-use crate::web::parts::{Load, choice, error_note, fetch, form_error, loading, patient_line};
+use crate::web::parts::{Load, choice, error_note, fetch, form_error, loading, patient_line, poll};
 use crate::words::{codes, common, fill, session as words, t};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -169,7 +170,11 @@ pub(crate) fn page(patient: String, protocol: String, order: String) -> impl Int
         probed: RwSignal::new(false),
         error: RwSignal::new(None),
     };
-    plan.find_devices();
+    // What is switched on while the page stands is found, until a device is chosen: from then on the choice stands.
+    let _look = poll(app, LIST_POLL_MS, plan.devices, move || {
+        let chosen = plan.device.with_untracked(Option::is_some);
+        (!chosen && !plan.starting.get_untracked()).then(DeviceList::default)
+    });
     Effect::new(move |_| {
         app.changed.track();
         let id = patient.clone();
@@ -202,14 +207,20 @@ pub(crate) fn page(patient: String, protocol: String, order: String) -> impl Int
 }
 
 fn devices(plan: Plan) -> impl IntoView {
+    // One that stays keeps its button, and with it the keyboard's focus, whatever comes and goes beside it.
+    let there = move || {
+        plan.devices.with(|devices| match devices {
+            Load::Ready(reply) => reply.devices.clone(),
+            _ => Vec::new(),
+        })
+    };
     let list = move || match plan.devices.get() {
         Load::Loading => loading(words::DEVICES).into_any(),
         Load::Failed(error) => error_note(&error).into_any(),
         Load::Ready(reply) => {
-            let problems = reply.problems.clone();
+            let problems = reply.problems;
             view! {
                 {reply.devices.is_empty().then(|| view! { <p class="empty">{t(words::NO_DEVICES)}</p> })}
-                {reply.devices.into_iter().map(|one| device(plan, one)).collect_view()}
                 {(!problems.is_empty()).then(|| view! {
                     <div class="note warning">
                         <p>"▲ "{t(words::DEVICE_PROBLEMS)}</p>
@@ -225,7 +236,12 @@ fn devices(plan: Plan) -> impl IntoView {
             <h2 class="grow">{t(words::DEVICES)}</h2>
             <button type="button" data-testid=id::FIND_DEVICES on:click=move |_| plan.find_devices()>"↻ "{t(words::FIND_DEVICES)}</button>
         </div>
-        <div class="stack" role="group" aria-label=t(words::DEVICES) data-testid=id::DEVICE_LIST>{list}</div>
+        <div class="stack" role="group" aria-label=t(words::DEVICES) data-testid=id::DEVICE_LIST>
+            <For each=there key=|one| (one.id.clone(), one.name.clone(), one.note.clone()) let:one>
+                {device(plan, one)}
+            </For>
+            {list}
+        </div>
     }
 }
 
