@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long what was sent may wait in the line for its reader before the line is cut.
 const LINGER: Duration = Duration::from_millis(300);
+/// Looks in a row, 2 ms apart, that must find it empty.
+const EMPTY_LOOKS: u32 = 10;
 
 /// The device's end of the line. The other end is opened at the path given.
 #[derive(Debug)]
@@ -91,13 +93,13 @@ impl Pty {
             OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC,
             Mode::empty(),
         );
-        while began.elapsed() < LINGER {
-            if let Ok(slave) = &slave
-                && rustix::io::ioctl_fionread(slave) == Ok(0)
-            {
-                return;
-            }
+        // What was written reaches the reader's side by a worker of the kernel's: an empty line may have bytes on
+        // their way to it, so it is believed when it has been empty for a while.
+        let mut empty = 0;
+        while began.elapsed() < LINGER && empty < EMPTY_LOOKS {
             std::thread::sleep(Duration::from_millis(2));
+            let is_empty = matches!(&slave, Ok(slave) if rustix::io::ioctl_fionread(slave) == Ok(0));
+            empty = if is_empty { empty + 1 } else { 0 };
         }
     }
 

@@ -99,7 +99,8 @@ impl Packet {
 /// Packets have no check sum. Start and footer must fit; and a cut packet, whose end is the next one's
 /// beginning, must not pass for a whole one. So the last packet of a burst waits for the byte after it, or for
 /// 20 ms: the next one's start proves it, and anything else is looked through for a successor that
-/// begins too early.
+/// begins too early. Two cut ones in a row, or foreign bytes right after a cut one, can still look like a packet (a
+/// footer is one byte in 37): nothing in the protocol tells.
 #[derive(Debug)]
 pub struct Framer {
     buffer: [u8; 2 * PACKET],
@@ -222,13 +223,22 @@ fn is_whole(bytes: &[u8], counter: u8) -> Option<bool> {
     }
     let mut whole = Some(true);
     for early in (1..PACKET).filter(|early| bytes[*early] == START) {
-        // Of a packet that was cut after its first byte the counter is lost as well.
-        if early > 1 && bytes[early + 1] != counter.wrapping_add(1) {
-            continue;
-        }
         match bytes.get(early + PACKET - 1) {
+            None => {
+                whole = None;
+                continue;
+            }
+            Some(footer) if Aux::of(*footer).is_some() => {}
+            Some(_) => continue,
+        }
+        // Of a packet that was cut after its first byte the counter is lost as well.
+        if early == 1 || bytes[early + 1] == counter.wrapping_add(1) {
+            return Some(false);
+        }
+        // Another counter: packets are lost between, if the candidate has a successor of its own.
+        match bytes.get(early + PACKET) {
             None => whole = None,
-            Some(footer) if Aux::of(*footer).is_some() => return Some(false),
+            Some(&START) => return Some(false),
             Some(_) => {}
         }
     }
@@ -249,6 +259,25 @@ mod tests {
         bytes[8..11].copy_from_slice(&[0x80, 0x00, 0x00]);
         bytes[PACKET - 1] = 0xC0;
         bytes
+    }
+
+    #[test]
+    fn a_cut_packet_before_a_lost_one_does_not_pass_for_a_whole_one() {
+        // 13 bytes of packet 1, then 3 and 4: what stands where the footer would is 3's, and looks like one.
+        let mut three = packet(3);
+        three[19] = 0xC0;
+        let mut bytes = packet(0).to_vec();
+        bytes.extend(&packet(1)[..13]);
+        bytes.extend(three);
+        bytes.extend(packet(4));
+        bytes.extend(packet(5));
+        let mut framer = Framer::default();
+        let found: Vec<u8> = counters(&mut framer, &bytes, 0)
+            .iter()
+            .map(|one| one.0)
+            .collect();
+        assert_eq!(found, [0, 3, 4]);
+        assert_eq!(framer.take_skipped(), 13);
     }
 
     fn counters(framer: &mut Framer, bytes: &[u8], at: i64) -> Vec<(u8, i64)> {

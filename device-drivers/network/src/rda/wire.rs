@@ -98,6 +98,12 @@ pub fn front(bytes: &[u8], channels: usize) -> Front<'_> {
     let Some(message) = bytes.get(HEADER..size) else {
         return Front::Incomplete;
     };
+    // One that was cut by a few bytes ends in the first ones of the next GUID, whose others are on their way.
+    let begins_within =
+        |count: usize| bytes.ends_with(&GUID[..count]) && bytes.len() - count < size;
+    if (1..GUID.len()).any(begins_within) {
+        return Front::Incomplete;
+    }
     let message = match kind {
         1 => start(message).map(Message::Start),
         2 | 4 => data(message, kind == 4, channels).map(Message::Data),
