@@ -429,11 +429,12 @@ fn gaps(blocks: &mut Vec<Block>, content: &ReportContent) {
         blocks,
         "Gaps",
         &[
-            ("Stream", 0.2, false),
-            ("From", 0.24, false),
-            ("Duration", 0.16, true),
-            ("Samples lost", 0.2, true),
-            ("Cause", 0.2, false),
+            ("Stream", 0.18, false),
+            // A date, a time to the millisecond and its zone, in one line.
+            ("From", 0.36, false),
+            ("Duration", 0.13, true),
+            ("Samples lost", 0.15, true),
+            ("Cause", 0.18, false),
         ],
         content.analysis.gaps.iter().map(|gap| {
             row(vec![
