@@ -17,6 +17,7 @@ mod log;
 mod pace;
 #[cfg(unix)]
 mod pty;
+mod running;
 mod script;
 pub mod servers;
 mod source;
@@ -25,5 +26,6 @@ pub use error::Error;
 pub use line::{Line, Packet, Step};
 pub use log::{Delivery, DeliveryLog, Fate};
 pub use pace::Pace;
+pub use running::Running;
 pub use script::{Answers, Chance, Fault, Kind, Script};
 pub use source::{Source, SourceSpec};

@@ -226,7 +226,7 @@ fn main() -> Result<ExitCode> {
 
 #[cfg(unix)]
 fn cyton(arguments: CytonArgs) -> Result<()> {
-    use emulators::cyton::{CytonConfig, CytonEmulator};
+    use emulators::cyton::CytonConfig;
     let common = &arguments.common;
     let config = CytonConfig {
         daisy: arguments.daisy,
@@ -239,7 +239,7 @@ fn cyton(arguments: CytonArgs) -> Result<()> {
         ..CytonConfig::new(arguments.port.clone())
     };
     let clock = std::sync::Arc::new(contract::SystemClock);
-    let emulator = CytonEmulator::start(config, common.log()?, clock)?;
+    let emulator = config.start(common.log()?, clock)?;
     println!("cyton:{}", arguments.port.display());
     until_input_ends(|| emulator.is_running());
     emulator.finish()?;
@@ -248,7 +248,7 @@ fn cyton(arguments: CytonArgs) -> Result<()> {
 
 #[cfg(target_os = "linux")]
 fn bluetooth(driver: &str, model: emulators::bluez::Model, arguments: BusArgs) -> Result<()> {
-    use emulators::bluez::{BluetoothConfig, BluetoothEmulator};
+    use emulators::bluez::BluetoothConfig;
     let common = &arguments.common;
     let config = BluetoothConfig {
         address: arguments.address.clone(),
@@ -259,7 +259,7 @@ fn bluetooth(driver: &str, model: emulators::bluez::Model, arguments: BusArgs) -
         ..BluetoothConfig::new(model, arguments.bus)
     };
     let clock = std::sync::Arc::new(contract::SystemClock);
-    let emulator = BluetoothEmulator::start(config, common.log()?, clock)?;
+    let emulator = config.start(common.log()?, clock)?;
     println!("{driver}:{}", arguments.address);
     until_input_ends(|| emulator.is_running());
     emulator.finish()?;

@@ -98,7 +98,8 @@ impl Pty {
         let mut empty = 0;
         while began.elapsed() < LINGER && empty < EMPTY_LOOKS {
             std::thread::sleep(Duration::from_millis(2));
-            let is_empty = matches!(&slave, Ok(slave) if rustix::io::ioctl_fionread(slave) == Ok(0));
+            let is_empty =
+                matches!(&slave, Ok(slave) if rustix::io::ioctl_fionread(slave) == Ok(0));
             empty = if is_empty { empty + 1 } else { 0 };
         }
     }

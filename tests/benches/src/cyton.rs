@@ -7,8 +7,8 @@ use crate::limits::{CYTON_FOR, PASSES};
 use crate::measure::{best, digits, time};
 use anyhow::{Context as _, Result, anyhow};
 use contract::{DeviceEvent, Driver as _, Settings, Sink, SystemClock};
-use emulators::DeliveryLog;
-use emulators::cyton::{CytonConfig, CytonEmulator};
+use emulators::cyton::CytonConfig;
+use emulators::{DeliveryLog, Running};
 use serial::CytonDriver;
 use serial::decoder::Framer;
 use signal::{HostNanos, SampleBlock, SampleType, StreamDescription, StreamIndex};
@@ -95,7 +95,7 @@ fn both() -> Result<String> {
 
 struct Board {
     port: std::path::PathBuf,
-    _emulator: CytonEmulator,
+    _emulator: Running,
     _folder: tempfile::TempDir,
 }
 
@@ -106,7 +106,7 @@ impl Board {
         let mut config = CytonConfig::new(port.clone());
         config.free = true;
         let clock = Arc::new(SystemClock);
-        let emulator = CytonEmulator::start(config, DeliveryLog::default(), clock)?;
+        let emulator = config.start(DeliveryLog::default(), clock)?;
         Ok(Self {
             port,
             _emulator: emulator,

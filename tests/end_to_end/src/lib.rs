@@ -237,6 +237,20 @@ impl Station {
         false
     }
 
+    /// Records 8 s from `device` for a training patient, to the end of the session, with more arguments of
+    /// `session run`.
+    ///
+    /// # Panics
+    /// When the session fails.
+    pub fn records(&self, device: &str, more: &[&str]) -> Value {
+        let mut arguments = vec!["session", "run", "--training", "--now", "--device", device];
+        arguments.extend(["--protocol", "free-recording", "--duration", "8"]);
+        arguments.extend(more);
+        let session = self.ok(&arguments);
+        assert_eq!(session["state"], "completed", "{session:#}\n{}", self.log());
+        session
+    }
+
     /// The session as it stands.
     pub fn session(&self, id: &str) -> Value {
         self.ok(&["session", "show", id])

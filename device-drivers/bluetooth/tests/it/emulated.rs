@@ -4,8 +4,8 @@ use crate::bus::{address, on_a_bus};
 use contract::conformance::{Expectations, check};
 use contract::{Collected, Device, Driver, ErrorKind, Read, Settings};
 use driver_tests::{Numbering, clock};
-use emulators::bluez::{BluetoothConfig, BluetoothEmulator, Model};
-use emulators::{DeliveryLog, Script};
+use emulators::bluez::{BluetoothConfig, Model};
+use emulators::{DeliveryLog, Running, Script};
 use signal::{Impedance, Samples, StreamIndex};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -100,16 +100,14 @@ const STRAP: Kind = Kind {
     },
 };
 
-fn emulate(
-    model: Model,
-    script: &str,
-    change: impl FnOnce(&mut BluetoothConfig),
-) -> BluetoothEmulator {
+fn emulate(model: Model, script: &str, change: impl FnOnce(&mut BluetoothConfig)) -> Running {
     let mut config = BluetoothConfig::new(model, address());
     config.numbered = true;
     config.script = Script::parse(script).expect("a script");
     change(&mut config);
-    BluetoothEmulator::start(config, DeliveryLog::default(), clock()).expect("a device")
+    config
+        .start(DeliveryLog::default(), clock())
+        .expect("a device")
 }
 
 impl Kind {

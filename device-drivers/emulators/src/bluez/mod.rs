@@ -11,13 +11,11 @@ mod muse;
 mod objects;
 mod radio;
 
-use crate::{DeliveryLog, Error, Packet, Script};
+use crate::{DeliveryLog, Error, Packet, Running, Script};
 use contract::Clock;
 use radio::Radio;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Which device.
@@ -126,82 +124,24 @@ trait Peripheral: Send {
     fn next(&mut self) -> Result<Vec<Sent>, Error>;
 }
 
-/// A device that is switched on; switched off when dropped.
-#[derive(Debug)]
-pub struct BluetoothEmulator {
-    off: Arc<AtomicBool>,
-    log: DeliveryLog,
-    thread: Option<JoinHandle<Result<(), Error>>>,
-}
-
-impl BluetoothEmulator {
-    /// Switches a device on. It keeps in `log` what became of the packets of its numbered channel.
+impl BluetoothConfig {
+    /// Switches the device on. It keeps in `log` what became of the packets of its numbered channel.
     ///
     /// # Errors
     /// The bus is not there or does not let us be BlueZ, or what is to be played cannot be.
-    pub fn start(
-        config: BluetoothConfig,
-        log: DeliveryLog,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
-        let device: Box<dyn Peripheral> = match config.model {
-            Model::Muse2016 | Model::Muse2 => Box::new(muse::Muse::new(&config)?),
-            Model::Athena => Box::new(athena::Athena::new(&config)?),
-            Model::Ganglion2 | Model::Ganglion3 => Box::new(ganglion::Ganglion::new(&config)?),
+    pub fn start(self, log: DeliveryLog, clock: Arc<dyn Clock>) -> Result<Running, Error> {
+        let device: Box<dyn Peripheral> = match self.model {
+            Model::Muse2016 | Model::Muse2 => Box::new(muse::Muse::new(&self)?),
+            Model::Athena => Box::new(athena::Athena::new(&self)?),
+            Model::Ganglion2 | Model::Ganglion3 => Box::new(ganglion::Ganglion::new(&self)?),
             Model::HeartRate => Box::new(heart_rate::HeartRate::new()),
         };
-        let off = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::io("cannot make an event loop", error))?;
-        let radio = runtime.block_on(Radio::new(config, device, log.clone(), clock))?;
-        let ending = Arc::clone(&off);
-        let thread = std::thread::Builder::new()
-            .name("bluez".into())
-            .spawn(move || runtime.block_on(radio.run(&ending)))
-            .map_err(|error| Error::io("cannot start the device's thread", error))?;
-        Ok(Self {
-            off,
-            log,
-            thread: Some(thread),
-        })
-    }
-
-    /// What became of the packets so far.
-    #[must_use]
-    pub const fn log(&self) -> &DeliveryLog {
-        &self.log
-    }
-
-    /// Whether it still runs; it ends by itself only when something failed.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        (self.thread.as_ref()).is_some_and(|thread| !thread.is_finished())
-    }
-
-    /// Switches the device off and tells how it fared.
-    ///
-    /// # Errors
-    /// What ended it before.
-    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
-        self.end()?;
-        Ok(self.log.clone())
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        self.off.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(Error::Source("the device's thread panicked".to_owned())),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for BluetoothEmulator {
-    fn drop(&mut self) {
-        let _ = self.end();
+        let radio = runtime.block_on(Radio::new(self, device, log.clone(), clock))?;
+        Running::start("bluez", log, move |off| runtime.block_on(radio.run(&off)))
     }
 }
 

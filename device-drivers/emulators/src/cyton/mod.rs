@@ -5,14 +5,14 @@ mod board;
 use crate::limits::WRITE_PATIENCE;
 use crate::pty::{Pty, Written};
 use crate::{
-    Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Script, Source, SourceSpec, Step,
+    Delivery, DeliveryLog, Error, Fate, Line, Pace, Packet, Running, Script, Source, SourceSpec,
+    Step,
 };
 use board::{Board, Effect};
 use contract::Clock;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Packets a second, with a Daisy and without.
@@ -56,92 +56,36 @@ impl CytonConfig {
     }
 }
 
-/// A board that is switched on; switched off when dropped.
-#[derive(Debug)]
-pub struct CytonEmulator {
-    off: Arc<AtomicBool>,
-    log: DeliveryLog,
-    thread: Option<JoinHandle<Result<(), Error>>>,
-}
-
-impl CytonEmulator {
-    /// Switches a board on. It keeps in `log` what became of its packets.
+impl CytonConfig {
+    /// Switches the board on. It keeps in `log` what became of its packets.
     ///
     /// # Errors
     /// No pseudo-terminal can be made, or what is to be played cannot.
-    pub fn start(
-        config: CytonConfig,
-        log: DeliveryLog,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, Error> {
+    pub fn start(self, log: DeliveryLog, clock: Arc<dyn Clock>) -> Result<Running, Error> {
         let source = Source::new(SourceSpec {
-            file: config.file.clone(),
-            seed: config.seed,
-            channels: if config.daisy { 16 } else { 8 },
-            rate_hz: PACKETS_PER_S / if config.daisy { 2 } else { 1 },
+            file: self.file.clone(),
+            seed: self.seed,
+            channels: if self.daisy { 16 } else { 8 },
+            rate_hz: PACKETS_PER_S / if self.daisy { 2 } else { 1 },
         })?;
-        let off = Arc::new(AtomicBool::new(false));
-        let run = Run {
-            line: Pty::new(&config.port)?,
-            faults: Line::new(&config.script),
-            pace: None,
-            board: Board::new(config.clone()),
-            source,
-            sample: [0.0; 16],
-            samples: 0,
-            packets: 0,
-            log: log.clone(),
-            off: Arc::clone(&off),
-            clock,
-            config,
-        };
-        let thread = std::thread::Builder::new()
-            .name("cyton".into())
-            .spawn(move || run.run())
-            .map_err(|error| Error::io("cannot start the board's thread", error))?;
-        Ok(Self {
-            off,
-            log,
-            thread: Some(thread),
+        let (line, kept) = (Pty::new(&self.port)?, log.clone());
+        Running::start("cyton", log, move |off| {
+            let run = Run {
+                line,
+                faults: Line::new(&self.script),
+                pace: None,
+                board: Board::new(self.clone()),
+                source,
+                sample: [0.0; 16],
+                samples: 0,
+                packets: 0,
+                log: kept,
+                off,
+                clock,
+                config: self,
+            };
+            run.run()
         })
-    }
-
-    /// What became of the packets so far.
-    #[must_use]
-    pub const fn log(&self) -> &DeliveryLog {
-        &self.log
-    }
-
-    /// Switches the board off and tells how it fared.
-    ///
-    /// # Errors
-    /// What ended it before.
-    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
-        self.end()?;
-        Ok(self.log.clone())
-    }
-
-    /// Whether it still runs; it ends by itself only when something failed.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        self.off.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(Error::Source("the board's thread panicked".to_owned())),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for CytonEmulator {
-    fn drop(&mut self) {
-        let _ = self.end();
     }
 }
 

@@ -3,14 +3,14 @@
 mod fieldtrip;
 mod rda;
 
-use crate::{DeliveryLog, Error, Pace, Script, Source, SourceSpec};
+use crate::{DeliveryLog, Error, Pace, Running, Script, Source, SourceSpec};
 use contract::Clock;
 use std::io::ErrorKind as IoKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a server plays, and how.
@@ -126,9 +126,15 @@ impl Default for ServerConfig {
 #[derive(Debug)]
 pub struct ServerEmulator {
     address: SocketAddr,
-    off: Arc<AtomicBool>,
-    log: DeliveryLog,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    running: Running,
+}
+
+impl Deref for ServerEmulator {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
+    }
 }
 
 impl ServerEmulator {
@@ -142,9 +148,12 @@ impl ServerEmulator {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let (source, kept) = (config.source()?, log.clone());
-        let started = config.clone();
-        Self::start("rda", &started, log, move |port, off| {
-            rda::Run::new(config, port, off, source, kept, clock).run()
+        let port = Port::open(config.listen)?;
+        Ok(Self {
+            address: port.address,
+            running: Running::start("rda", log, move |off| {
+                rda::Run::new(config, (port, off), source, kept, clock).run()
+            })?,
         })
     }
 
@@ -159,9 +168,12 @@ impl ServerEmulator {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let (source, kept) = (config.source()?, log.clone());
-        let started = config.clone();
-        Self::start("fieldtrip", &started, log, move |port, off| {
-            fieldtrip::Run::new(config, ring, (port, off), source, kept, clock).run()
+        let port = Port::open(config.listen)?;
+        Ok(Self {
+            address: port.address,
+            running: Running::start("fieldtrip", log, move |off| {
+                fieldtrip::Run::new(config, ring, (port, off), source, kept, clock).run()
+            })?,
         })
     }
 
@@ -171,61 +183,12 @@ impl ServerEmulator {
         self.address
     }
 
-    /// What became of what it sent so far.
-    #[must_use]
-    pub const fn log(&self) -> &DeliveryLog {
-        &self.log
-    }
-
-    /// Whether it still runs.
-    #[must_use]
-    pub fn is_running(&self) -> bool {
-        (self.thread.as_ref()).is_some_and(|thread| !thread.is_finished())
-    }
-
-    /// Ends it and tells how it fared.
+    /// As [`Running::finish`].
     ///
     /// # Errors
     /// What ended it before.
-    pub fn finish(mut self) -> Result<DeliveryLog, Error> {
-        self.end()?;
-        Ok(self.log.clone())
-    }
-
-    fn start(
-        name: &str,
-        config: &ServerConfig,
-        log: DeliveryLog,
-        run: impl FnOnce(Port, Arc<AtomicBool>) -> Result<(), Error> + Send + 'static,
-    ) -> Result<Self, Error> {
-        let port = Port::open(config.listen)?;
-        let (address, off) = (port.address, Arc::new(AtomicBool::new(false)));
-        let stop = Arc::clone(&off);
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || run(port, stop))
-            .map_err(|error| Error::io("cannot start the server's thread", error))?;
-        Ok(Self {
-            address,
-            off,
-            log,
-            thread: Some(thread),
-        })
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        self.off.store(true, Ordering::Relaxed);
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(result)) => result,
-            Some(Err(_)) => Err(Error::Source("the server's thread panicked".to_owned())),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for ServerEmulator {
-    fn drop(&mut self) {
-        let _ = self.end();
+    pub fn finish(self) -> Result<DeliveryLog, Error> {
+        self.running.finish()
     }
 }
 

@@ -26,8 +26,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(
         config: ServerConfig,
-        port: Port,
-        off: Arc<AtomicBool>,
+        (port, off): (Port, Arc<AtomicBool>),
         source: Source,
         log: DeliveryLog,
         clock: Arc<dyn Clock>,

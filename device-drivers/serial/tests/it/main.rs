@@ -11,8 +11,8 @@ mod vectors;
 
 use contract::{Device, DeviceError, Driver as _, Settings};
 use driver_tests::{Kept, Numbering, clock};
-use emulators::cyton::{CytonConfig, CytonEmulator};
-use emulators::{DeliveryLog, Script};
+use emulators::cyton::CytonConfig;
+use emulators::{DeliveryLog, Running, Script};
 use serial::CytonDriver;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 /// A board and the folder with its port.
 struct Board {
-    emulator: CytonEmulator,
+    emulator: Running,
     port: PathBuf,
     _folder: TempDir,
 }
@@ -39,8 +39,9 @@ impl Board {
         let port = folder.path().join("port");
         let mut config = CytonConfig::new(port.clone());
         change(&mut config);
-        let emulator =
-            CytonEmulator::start(config, DeliveryLog::default(), clock()).expect("a board");
+        let emulator = config
+            .start(DeliveryLog::default(), clock())
+            .expect("a board");
         Self {
             emulator,
             port,

@@ -18,20 +18,6 @@ fn station(bus: &Bus) -> (Station, Child) {
     (station, engine)
 }
 
-fn run(station: &Station, device: &str, more: &[&str]) -> Value {
-    let mut arguments = vec!["session", "run", "--training", "--now", "--device", device];
-    arguments.extend(["--protocol", "free-recording", "--duration", "8"]);
-    arguments.extend(more);
-    let session = station.ok(&arguments);
-    assert_eq!(
-        session["state"],
-        "completed",
-        "{session:#}\n{}",
-        station.log()
-    );
-    session
-}
-
 #[test]
 fn wireless_headbands_and_boards_are_recorded_whole() {
     // Device, how it is emulated, settings, counts of a number, numbers until they begin anew, samples of 8 s.
@@ -78,7 +64,7 @@ fn wireless_headbands_and_boards_are_recorded_whole() {
         let (emulator, address) = Emulator::start(device, &log, &more);
         let listed = station.ok(&["device", "list"]);
         assert!(listed.to_string().contains(&address), "{listed:#}");
-        let session = run(&station, &address, settings);
+        let session = station.records(&address, settings);
         emulator.end();
 
         let recording = station.recording(&session);
@@ -166,7 +152,7 @@ fn a_strap_alone_makes_a_session_and_the_doctor_finds_the_radio() {
         with["found"].as_str().unwrap().contains("switched on"),
         "{with}"
     );
-    let session = run(&station, &address, &[]);
+    let session = station.records(&address, &[]);
     emulator.end();
     told("gone");
     watching.kill().unwrap();

@@ -81,30 +81,16 @@ fn a_cyton_on_a_bad_line_is_recorded_whole() {
         script.to_str().expect("a text"),
     );
     let (emulator, device) = Emulator::start("cyton", &log, &[port, "--script", script]);
-    let session = station.ok(&[
-        "session",
-        "run",
-        "--training",
-        "--now",
-        "--device",
-        &device,
+    let electrodes = "electrodes=Fp1,Fp2,C3,C4,P7,P8,O1,O2";
+    let more = [
         "--set",
         "numbered=on",
         "--set",
-        "electrodes=Fp1,Fp2,C3,C4,P7,P8,O1,O2",
-        "--protocol",
-        "free-recording",
-        "--duration",
-        "8",
+        electrodes,
         "--export",
         "edf",
-    ]);
-    assert_eq!(
-        session["state"],
-        "completed",
-        "{session:#}\n{}",
-        station.log()
-    );
+    ];
+    let session = station.records(&device, &more);
     emulator.end();
 
     let recording = station.recording(&session);

@@ -4,7 +4,7 @@
 
 use contract::SystemClock;
 use driver_tests::Bus;
-use emulators::bluez::{BluetoothConfig, BluetoothEmulator, Model};
+use emulators::bluez::{BluetoothConfig, Model};
 use emulators::{DeliveryLog, Source, SourceSpec};
 use serde_json::Value;
 use std::process::Command;
@@ -67,9 +67,9 @@ fn brainflow_reads_the_emulated_wireless_devices() {
         let Some(bus) = Bus::start() else { return };
         let config = BluetoothConfig::new(case.model, bus.address().to_owned());
         let address = config.address.clone();
-        let emulator =
-            BluetoothEmulator::start(config, DeliveryLog::default(), Arc::new(SystemClock))
-                .unwrap();
+        let emulator = config
+            .start(DeliveryLog::default(), Arc::new(SystemClock))
+            .unwrap();
         let ran = Command::new(&python)
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/bluetooth.py"))
             .args([case.board, &address, "3"])

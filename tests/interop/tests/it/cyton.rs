@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use contract::SystemClock;
-use emulators::cyton::{CytonConfig, CytonEmulator};
+use emulators::cyton::CytonConfig;
 use emulators::{DeliveryLog, Source, SourceSpec};
 use serde_json::Value;
 use std::process::Command;
@@ -20,8 +20,9 @@ fn brainflow_reads_the_emulated_cyton() {
     let port = folder.path().join("port");
     let mut config = CytonConfig::new(port.clone());
     config.numbered = true;
-    let emulator =
-        CytonEmulator::start(config, DeliveryLog::default(), Arc::new(SystemClock)).unwrap();
+    let emulator = config
+        .start(DeliveryLog::default(), Arc::new(SystemClock))
+        .unwrap();
     let ran = Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/python/cyton.py"))
         .arg(&port)
