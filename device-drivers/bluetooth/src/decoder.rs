@@ -4,3 +4,4 @@ pub mod athena;
 pub mod ganglion;
 pub mod heart_rate;
 pub mod muse;
+pub mod polar;

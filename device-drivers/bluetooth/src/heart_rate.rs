@@ -1,8 +1,9 @@
-//! Straps and watches with the Bluetooth heart-rate service.
+//! Straps and watches with the Bluetooth heart-rate service, and what Polar's give besides.
 
 use crate::decoder::heart_rate::{MOST_INTERVALS, measurement};
 use crate::device::BluetoothDevice;
 use crate::link::{Link, discover};
+use crate::polar::{self, Ecg};
 use crate::protocol::{Place, Protocol, give};
 use contract::{
     Capabilities, Clock, Device, DeviceClass, DeviceDescription, DeviceError, DeviceEvent,
@@ -24,8 +25,7 @@ const SERVICE: Uuid = crate::short(0x180D);
 const MEASUREMENT: Uuid = crate::short(0x2A37);
 const BATTERY: Uuid = crate::short(0x2A19);
 
-const RATE: StreamIndex = StreamIndex(0);
-const INTERVALS: StreamIndex = StreamIndex(1);
+const ECG: StreamIndex = StreamIndex(0);
 
 impl Driver for HeartRateDriver {
     fn name(&self) -> &'static str {
@@ -46,8 +46,10 @@ impl Driver for HeartRateDriver {
         let id = format!("heart-rate:{address}");
         SettingsReader::new(&format!("open {id}"), settings).finish()?;
         let device = BluetoothDevice::open(&id, address, SERVICE, clock, |link| {
+            let ecg = polar::is_there(link).then(Ecg::default);
             Ok(Box::new(HeartRate {
-                description: description(&id),
+                description: description(&id, ecg.is_some()),
+                ecg,
                 battery: link.has(BATTERY),
                 charge: None,
                 told: None,
@@ -69,7 +71,8 @@ fn irregular(name: &str, channel: Channel) -> StreamDescription {
     }
 }
 
-fn description(id: &str) -> DeviceDescription {
+/// The ECG comes first, where there is one.
+fn description(id: &str, ecg: bool) -> DeviceDescription {
     let rate = Channel {
         kind: ChannelKind::VitalSign,
         unit: Unit::PerMinute,
@@ -84,21 +87,29 @@ fn description(id: &str) -> DeviceDescription {
         },
         ..Channel::trigger("RR interval")
     };
+    let mut streams: Vec<StreamDescription> = ecg.then(Ecg::stream).into_iter().collect();
+    streams.push(irregular("heart rate", rate));
+    streams.push(irregular("rr", interval));
     DeviceDescription {
         id: id.to_owned(),
-        model: "Bluetooth heart-rate sensor".into(),
+        model: if ecg {
+            "Polar strap with ECG".into()
+        } else {
+            "Bluetooth heart-rate sensor".into()
+        },
         serial: String::new(),
         firmware: String::new(),
         class: DeviceClass::Research,
         pacing: Pacing::RealTime,
         capabilities: Capabilities::default(),
-        streams: vec![irregular("heart rate", rate), irregular("rr", interval)],
+        streams,
     }
 }
 
 #[derive(Debug)]
 struct HeartRate {
     description: DeviceDescription,
+    ecg: Option<Ecg>,
     battery: bool,
     charge: Option<u8>,
     told: Option<u8>,
@@ -111,19 +122,27 @@ impl Protocol for HeartRate {
 
     fn sources(&self) -> Vec<Uuid> {
         // What is subscribed is sent from then on; the measurements wait until they are wanted.
-        vec![MEASUREMENT]
+        let mut sources = vec![MEASUREMENT];
+        if self.ecg.is_some() {
+            // A Polar strap answers nobody who does not listen to its control point.
+            sources.extend([polar::CONTROL, polar::DATA]);
+        }
+        sources
     }
 
     fn control(&self) -> Option<Uuid> {
-        None
+        self.ecg.as_ref().map(|_| polar::CONTROL)
     }
 
     fn start(&self) -> Vec<Vec<u8>> {
-        Vec::new()
+        // The heart rate needs no command.
+        let command = self.ecg.as_ref().map(|_| polar::START.to_vec());
+        command.into_iter().collect()
     }
 
     fn stop(&self) -> Vec<Vec<u8>> {
-        Vec::new()
+        let command = self.ecg.as_ref().map(|_| polar::STOP.to_vec());
+        command.into_iter().collect()
     }
 
     fn connected(&mut self, operation: &str, link: &mut Link) -> Result<(), DeviceError> {
@@ -139,6 +158,11 @@ impl Protocol for HeartRate {
     }
 
     fn take(&mut self, source: Uuid, bytes: &[u8], at: HostNanos, sink: &mut dyn Sink) -> bool {
+        if source == polar::DATA
+            && let Some(ecg) = &mut self.ecg
+        {
+            return ecg.take(ECG, bytes, at, sink);
+        }
         if source != MEASUREMENT {
             return false;
         }
@@ -160,14 +184,16 @@ impl Protocol for HeartRate {
             counter: None,
             at,
         };
-        give(sink, place(RATE, 1), |_, _| i32::from(found.rate));
+        let rate = u16::from(self.ecg.is_some());
+        let (rate, intervals_stream) = (StreamIndex(rate), StreamIndex(rate + 1));
+        give(sink, place(rate, 1), |_, _| i32::from(found.rate));
         let count = found.intervals().count().min(MOST_INTERVALS);
         if count > 0 {
             let mut intervals = [0; MOST_INTERVALS];
             for (kept, interval) in intervals.iter_mut().zip(found.intervals()) {
                 *kept = i32::from(interval);
             }
-            give(sink, place(INTERVALS, count), |_, n| intervals[n]);
+            give(sink, place(intervals_stream, count), |_, n| intervals[n]);
         }
         true
     }

@@ -14,6 +14,7 @@ mod heart_rate;
 mod limits;
 mod link;
 mod muse;
+mod polar;
 mod protocol;
 
 pub use ganglion::GanglionDriver;

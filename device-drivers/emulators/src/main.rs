@@ -37,7 +37,7 @@ enum Device {
     /// Heart-rate strap behind BlueZ's interface
     #[cfg(target_os = "linux")]
     #[command(name = "heart-rate")]
-    HeartRate(BusArgs),
+    HeartRate(StrapArgs),
     /// BrainVision RDA server
     Rda(ServerArgs),
     /// FieldTrip buffer
@@ -124,6 +124,16 @@ struct MuseArgs {
 
 #[cfg(target_os = "linux")]
 #[derive(Debug, Args)]
+struct StrapArgs {
+    /// A Polar H10, which gives its ECG besides
+    #[arg(long)]
+    polar: bool,
+    #[command(flatten)]
+    bus: BusArgs,
+}
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
 struct GanglionArgs {
     /// Firmware
     #[arg(long, value_parser = clap::value_parser!(u8).range(2..=3), default_value_t = 3)]
@@ -200,7 +210,9 @@ fn main() -> Result<ExitCode> {
         }
         #[cfg(target_os = "linux")]
         Device::HeartRate(arguments) => {
-            bluetooth("heart-rate", emulators::bluez::Model::HeartRate, arguments)?;
+            use emulators::bluez::Model;
+            let model = [Model::HeartRate, Model::Polar][usize::from(arguments.polar)];
+            bluetooth("heart-rate", model, arguments.bus)?;
         }
         Device::Rda(arguments) => {
             let (config, log) = (arguments.config()?, arguments.common.log()?);

@@ -32,7 +32,7 @@ pub const TARGETS: &[(&str, Target)] = &[
 /// within what their converter gives. Accepted: at least one could be read.
 pub fn bluetooth_notifications(data: &[u8]) -> bool {
     use bluetooth::decoder::ganglion::{CHANNELS, Decoder, Firmware, Packet, impedance_kohm};
-    use bluetooth::decoder::{athena, heart_rate, muse};
+    use bluetooth::decoder::{athena, heart_rate, muse, polar};
     let Some((kind, mut rest)) = data.split_first() else {
         return false;
     };
@@ -79,10 +79,17 @@ pub fn bluetooth_notifications(data: &[u8]) -> bool {
                 }
                 other => other.is_some(),
             },
-            _ => heart_rate::measurement(bytes).is_some_and(|found| {
-                assert!(found.intervals().count() <= heart_rate::MOST_INTERVALS);
-                true
-            }),
+            _ => {
+                let beat = heart_rate::measurement(bytes).is_some_and(|found| {
+                    assert!(found.intervals().count() <= heart_rate::MOST_INTERVALS);
+                    true
+                });
+                let ecg = polar::ecg(bytes).is_some_and(|frame| {
+                    assert!((0..frame.count()).all(|n| frame.sample(n).is_some()));
+                    true
+                });
+                beat || ecg
+            }
         };
         read += usize::from(understood);
     }

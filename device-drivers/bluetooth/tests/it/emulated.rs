@@ -27,10 +27,13 @@ on_a_bus! {
     fn a_ganglion_conforms() => ganglion_conforms;
     fn an_old_ganglion_conforms() => old_ganglion_conforms;
     fn a_strap_conforms() => strap_conforms;
+    fn a_polar_strap_conforms() => polar_conforms;
     fn nothing_delivered_by_a_muse_is_lost() => muse_on_a_bad_line;
     fn nothing_delivered_by_an_athena_is_lost() => athena_on_a_bad_line;
     fn nothing_delivered_by_a_ganglion_is_lost() => ganglion_on_a_bad_line;
     fn nothing_delivered_by_an_old_ganglion_is_lost() => old_ganglion_on_a_bad_line;
+    fn nothing_delivered_by_a_polar_strap_is_lost() => polar_on_a_bad_line;
+    fn a_polar_strap_comes_back() => polar_comes_back;
     fn a_muse_comes_back() => muse_comes_back;
     fn an_athena_comes_back() => athena_comes_back;
     fn a_ganglion_comes_back() => ganglion_comes_back;
@@ -88,6 +91,16 @@ const OLD_GANGLION: Kind = Kind {
         lost: None,
     },
     ..GANGLION
+};
+const POLAR: Kind = Kind {
+    model: Model::Polar,
+    driver: &bluetooth::HeartRateDriver,
+    settings: &[],
+    numbering: Numbering {
+        step: 1,
+        modulus: 0,
+        lost: None,
+    },
 };
 const STRAP: Kind = Kind {
     model: Model::HeartRate,
@@ -244,6 +257,29 @@ fn old_ganglion_on_a_bad_line() {
     assert!(kept.samples.len() > 1_200, "{}", kept.samples.len());
     kept.assert_nothing_lost(emulator.log());
     assert!(summary.stats.streams[0].duplicates + summary.stats.garbage_bytes > 20);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn polar_conforms() {
+    conforms(POLAR, &[]);
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn polar_on_a_bad_line() {
+    bad_line(
+        POLAR,
+        &BAD_LINE
+            .replace("0.02", "0.06")
+            .replace("at = 400", "at = 60"),
+    );
+}
+
+#[test]
+#[ignore = "run on a bus of its own"]
+fn polar_comes_back() {
+    comes_back(POLAR, 8);
 }
 
 fn comes_back(kind: Kind, packets: u64) {

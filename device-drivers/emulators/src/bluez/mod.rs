@@ -33,6 +33,8 @@ pub enum Model {
     Ganglion3,
     /// A heart-rate strap.
     HeartRate,
+    /// A Polar H10: a heart-rate strap with ECG.
+    Polar,
 }
 
 /// How the device is.
@@ -134,7 +136,7 @@ impl BluetoothConfig {
             Model::Muse2016 | Model::Muse2 => Box::new(muse::Muse::new(&self)?),
             Model::Athena => Box::new(athena::Athena::new(&self)?),
             Model::Ganglion2 | Model::Ganglion3 => Box::new(ganglion::Ganglion::new(&self)?),
-            Model::HeartRate => Box::new(heart_rate::HeartRate::new()),
+            Model::HeartRate | Model::Polar => Box::new(heart_rate::HeartRate::new(&self)?),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
