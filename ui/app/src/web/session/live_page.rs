@@ -71,13 +71,14 @@ pub(super) fn page(live: Live) -> impl IntoView {
             side(live, &facts, note).into_any()
         }
     };
+    // The traces are made while their recording is still being prepared, so that they stand when it begins:
+    // graphics, fonts and their first frame take longer than anybody should wait for a trace.
+    let made = Memo::new(move |_| collects.get() || live.get(live::starts).unwrap_or(false));
     let body = move || {
-        if collects.get() {
-            running(live, view, rest).into_any()
-        } else {
-            resting(live).into_any()
-        }
+        made.get()
+            .then(|| running(live, view, rest, collects.into()))
     };
+    let before = move || (!collects.get()).then(|| resting(live));
     view! {
         <div class="page session">
             <h1 class="unseen">{t(common::SESSION)}</h1>
@@ -90,7 +91,7 @@ pub(super) fn page(live: Live) -> impl IntoView {
             {consent_band(live)}
             <div class="session-grid">
                 {alerts::quality_strip(&facts)}
-                <div class="centre">{body}</div>
+                <div class="centre" class:to-come=move || !collects.get()>{body}{before}</div>
                 <aside class="side">{side}</aside>
             </div>
             {move || collects.get().then(|| marks::mark_buttons(live))}
@@ -149,12 +150,17 @@ fn consent_band(live: Live) -> impl IntoView {
     }
 }
 
-/// The traces of a session that records.
-fn running(live: Live, view: View, rest: Rest) -> impl IntoView {
+/// The traces of a session, and what belongs to them while it `records`.
+fn running(live: Live, view: View, rest: Rest, records: Signal<bool>) -> impl IntoView {
     let app = live.app;
     let traces = live.traces;
-    view.take_keys();
-    take_rest_keys(live, view, rest);
+    // No key acts on what is not seen yet.
+    let keys = move || {
+        if records.get() {
+            view.take_keys();
+            take_rest_keys(live, view, rest);
+        }
+    };
     let marks = live.memo(|view| live::channel_marks(&view.quality));
     // An electrode that has another name from now on, whoever gave it: the rows follow.
     let labels = live.memo(|view| {
@@ -188,7 +194,7 @@ fn running(live: Live, view: View, rest: Rest) -> impl IntoView {
     traces.follow(
         view,
         live.id,
-        Signal::derive(move || rest.looking.with(Option::is_none)),
+        Signal::derive(move || records.get() && rest.looking.with(Option::is_none)),
     );
     Effect::new(move |_| {
         let Some(stretch) = rest.looking.get() else {
@@ -222,6 +228,7 @@ fn running(live: Live, view: View, rest: Rest) -> impl IntoView {
         })
     };
     view! {
+        {keys}
         {said}
         {move || traces.refused.get().map(|error| error_note(&error))}
         {traces_view(app, traces, settings, words::TRACES, on_event)}
