@@ -40,6 +40,14 @@ pub(crate) const SILENT_AFTER_S: f64 = 2.0;
 /// Shortest time between two frames of live data, s: 30 a second follow a hand, and spare a shared processor.
 pub(crate) const LIVE_FRAME_S: f64 = 1.0 / 30.0;
 
+/// Areas of a frame that are painted each by itself, and the part of the canvas up to which that is worth it:
+/// above, the whole is painted, which takes hardly longer.
+#[cfg(any(target_arch = "wasm32", test))]
+pub(crate) const MAX_DAMAGES: usize = 8;
+/// See [`MAX_DAMAGES`].
+#[cfg(any(target_arch = "wasm32", test))]
+pub(crate) const WHOLE_PART: f32 = 0.6;
+
 /// Band left blank ahead of the write position of a sweep, as a part of the page, and at least in CSS pixels.
 pub(crate) const SWEEP_BLANK_PART: f64 = 0.015;
 pub(crate) const SWEEP_BLANK_PT: f64 = 12.0;

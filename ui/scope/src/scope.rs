@@ -446,6 +446,13 @@ impl Scope {
         self.sheet.frame.map(|frame| frame.traces)
     }
 
+    /// The texture that the traces are drawn into, and its size in pixels.
+    #[cfg(any(target_arch = "wasm32", test))]
+    pub(crate) fn traces_texture(&self) -> Option<(egui::TextureId, [usize; 2])> {
+        let texture = self.sheet.texture()?;
+        Some((texture.id(), texture.size()))
+    }
+
     /// Pixel columns that the last frame drew anew.
     #[must_use]
     pub fn columns_drawn(&self) -> usize {

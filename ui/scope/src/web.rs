@@ -16,6 +16,7 @@ use web_sys::{
     WebGl2RenderingContext, WheelEvent, Window,
 };
 
+use crate::damage::{Damage, Extent};
 use crate::limits::{TICK_MS, WHEEL_LINE_PT};
 use crate::scope::Scope;
 use crate::theme;
@@ -58,6 +59,7 @@ struct Inner {
     ctx: Context,
     /// None while the graphics context is lost.
     painter: Option<egui_glow::Painter>,
+    damage: Damage,
     events: Vec<Event>,
     size_px: [u32; 2],
     ppp: f32,
@@ -101,6 +103,7 @@ impl Canvas {
                 scope: Scope::new(settings),
                 ctx: context(),
                 painter: Some(painter),
+                damage: Damage::default(),
                 events: Vec::new(),
                 size_px: [0, 0],
                 ppp: 1.0,
@@ -272,6 +275,7 @@ impl Shared {
                 self.canvas.set_height(size_px[1]);
                 inner.size_px = size_px;
                 inner.ppp = ppp;
+                inner.damage.forget(); // a canvas that is given a size is empty
                 inner.scope.touched();
             }
         });
@@ -288,6 +292,7 @@ impl Shared {
             Ok(painter) => {
                 inner.painter = Some(painter);
                 inner.ctx = context();
+                inner.damage.forget();
                 inner.scope.graphics_lost();
             }
             Err(problem) => inner.scope.fail(format!("no graphics: {problem:?}")),
@@ -382,7 +387,15 @@ impl Inner {
         }
         let scope = &mut self.scope;
         let mut output = self.ctx.run_ui(input, |ui| scope.ui(ui, now_s));
-        let primitives = self.ctx.tessellate(output.shapes, output.pixels_per_point);
+        let extent = Extent {
+            size_px: self.size_px,
+            ppp: output.pixels_per_point,
+        };
+        let traces = scope.traces_texture();
+        let changed = self
+            .damage
+            .take(output.shapes, &output.textures_delta, traces, extent);
+        let primitives = self.ctx.tessellate(changed, output.pixels_per_point);
         painter.paint_and_update_textures(
             self.size_px,
             output.pixels_per_point,
