@@ -4,7 +4,8 @@
 //! A [`Scope`] takes in the bytes of feeds and pages (`feeds` to `view` to `buffer`), spreads the rows in
 //! true millimetres (`layout`), decides which time stands at which pixel (`window`), draws columns that
 //! changed into a ring of pixels (`raster`, `sheet`), and paints a frame (`paint`, `overlay`), of which only
-//! what differs from the one before goes to the graphics side (`damage`). It decides nothing by a clock of its own: time is passed in.
+//! what differs from the one before goes to the graphics side (`damage`). It decides nothing by a clock of
+//! its own: time is passed in.
 
 mod buffer;
 #[cfg(any(target_arch = "wasm32", test))]
