@@ -96,7 +96,7 @@ fn recording(app: App, id: String, shown: RecordingShowReply) -> impl IntoView {
         selected: RwSignal::new(None),
         traces: Traces::new(),
     };
-    let view = View::new(app, id);
+    let view = View::new(app, id, Signal::stored(true));
     let traces = reading.traces;
     view.take_keys();
     take_keys(reading);

@@ -53,14 +53,23 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Asks what can be chosen for a session or recording.
-    pub(crate) fn new(app: App, id: Signal<String>) -> Self {
+    /// Asks what can be chosen for a session or recording, as soon as it has a name; that nothing is known of one
+    /// is an error only where it should be `there`.
+    pub(crate) fn new(app: App, id: Signal<String>, there: Signal<bool>) -> Self {
         let view = Self {
             app,
             choices: RwSignal::new(None),
             kind: RwSignal::new(EEG.to_owned()),
         };
         let attempt = RwSignal::new(0);
+        Effect::new(move |before: Option<bool>| {
+            let there = there.get();
+            // What was asked for in vain for long, and slowly, is asked for quickly again.
+            if there && before == Some(false) && !untrack(|| view.chosen()) {
+                attempt.set(0);
+            }
+            there
+        });
         Effect::new(move |_| {
             let (id, tried) = (id.get(), attempt.get());
             if id.is_empty() {
@@ -68,9 +77,18 @@ impl View {
             }
             spawn_local(async move {
                 match app.call(&ViewChoices { id: Some(id) }).await {
-                    Ok(reply) => drop(view.choices.try_set(Some(reply))),
-                    // A recording that has just begun may not be there yet.
-                    Err(_) if tried < ATTEMPTS => again(attempt),
+                    // The same again is no other choice: the feed would be asked for anew.
+                    Ok(reply) => drop(view.choices.try_maybe_update(|choices| {
+                        let other = choices.as_ref() != Some(&reply);
+                        if other {
+                            *choices = Some(reply);
+                        }
+                        (other, ())
+                    })),
+                    // A recording that has just begun, or is about to, may not be there yet.
+                    Err(_) if tried < ATTEMPTS || there.try_get_untracked() == Some(false) => {
+                        again(attempt);
+                    }
                     Err(error) => app.notify_error(&error),
                 }
             });

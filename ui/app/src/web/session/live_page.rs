@@ -43,15 +43,18 @@ pub(super) fn page(live: Live) -> impl IntoView {
     let app = live.app;
     let facts = Facts::of(live);
     let collects = facts.collects;
-    // What can be chosen is told of a recording; there is none before it begins.
+    // The traces are made while their recording is still being prepared, so that they stand when it begins:
+    // graphics, fonts and their first frame take longer than anybody should wait for a trace.
+    let made = Memo::new(move |_| collects.get() || live.get(live::starts).unwrap_or(false));
+    // What can be chosen is told of a recording, maybe before the session's own state tells that it has begun.
     let recording = Memo::new(move |_| {
-        if collects.get() {
+        if made.get() {
             live.id.get()
         } else {
             String::new()
         }
     });
-    let view = View::new(app, recording.into());
+    let view = View::new(app, recording.into(), collects.into());
     let rest = Rest {
         frozen: RwSignal::new(false),
         looking: RwSignal::new(None),
@@ -71,9 +74,6 @@ pub(super) fn page(live: Live) -> impl IntoView {
             side(live, &facts, note).into_any()
         }
     };
-    // The traces are made while their recording is still being prepared, so that they stand when it begins:
-    // graphics, fonts and their first frame take longer than anybody should wait for a trace.
-    let made = Memo::new(move |_| collects.get() || live.get(live::starts).unwrap_or(false));
     let body = move || {
         made.get()
             .then(|| running(live, view, rest, collects.into()))
