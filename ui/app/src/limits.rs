@@ -3,9 +3,8 @@
 /// How often a running session is asked how it stands, ms: the second last stored moves once a second.
 pub const SESSION_POLL_MS: u32 = 500;
 
-/// How often a session is asked that is about to record, ms: its first trace is waited for. An answer takes
-/// less than 10 ms.
-pub const STARTING_POLL_MS: u32 = 50;
+/// How often a session is asked that is about to record, ms: its first trace is waited for.
+pub const STARTING_POLL_MS: u32 = 100;
 
 /// How often lists that others may change are read again, ms.
 pub const LIST_POLL_MS: u32 = 5_000;

@@ -21,7 +21,7 @@ use ui_types::{FilterChoice, ScopeMode, ScopeSettings, ViewChoices, ViewChoicesR
 pub(super) const ATTEMPTS: u32 = 120;
 
 /// Of these so many follow each other quickly, for a recording that begins at once.
-const QUICK_ATTEMPTS: u32 = 40;
+const QUICK_ATTEMPTS: u32 = 20;
 
 /// Asks again, by raising what the asking follows: soon at first, then once a second.
 pub(super) fn again(attempt: RwSignal<u32>) {
