@@ -111,8 +111,10 @@ fn a_recording_outlives_page_window_and_screen() {
     let mut bedside = Bedside::new();
     let mut window = at_work(&bedside);
     person(&window).starts_session("Training");
+    // The step is told before the engine counts the session among those that record: tens of milliseconds.
+    let counted = || running(&bedside).len() == 1;
+    assert!(bedside.station.wait_for(Duration::from_secs(2), counted));
     let session = running(&bedside);
-    assert_eq!(session.len(), 1);
 
     // The page is loaded again: still signed in, still there.
     window.page.reload();
