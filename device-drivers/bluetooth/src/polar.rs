@@ -61,7 +61,6 @@ impl Ecg {
     }
 
     /// A frame; whether anything was given.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)] // Within an hour.
     pub(crate) fn take(
         &mut self,
         stream: StreamIndex,
@@ -93,11 +92,6 @@ impl Ecg {
     }
 
     /// Number of the frame's first sample: what the strap's clock says was missed is counted.
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )] // Within an hour.
     fn first(&self, frame: &Frame<'_>, stream: StreamIndex, sink: &mut dyn Sink) -> u64 {
         let Some(last_ns) = self.last_ns else {
             return self.count;

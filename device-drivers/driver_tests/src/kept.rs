@@ -60,7 +60,6 @@ impl Numbering {
             count >= 0.0 && count.fract() == 0.0,
             "{count} is no number of the channel's"
         );
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         // It is a small whole number.
         let number = count as u64;
         assert_eq!(number % step, 0, "{count} is no number of the channel's");
@@ -92,7 +91,6 @@ impl BlockRecorder for Keeper {
                     let index = block.first_index + n as u64;
                     let at = (block.channels - 1) * block.len + n;
                     let count = block.samples.as_f64(at).expect("a number");
-                    #[allow(clippy::cast_precision_loss)] // Within 24 bits.
                     if self.numbering.lost.is_some_and(|lost| count == lost as f64) {
                         kept.stale.push(index);
                         continue;
@@ -127,7 +125,6 @@ impl Kept {
 
     /// Number of the sample that is nearest to a time, at `rate_hz`.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Minutes of samples.
     pub fn sample_at(&self, time: UtcNanos, rate_hz: f64) -> Option<u64> {
         let (host, utc) = self.anchor?;
         let host = host.plus_nanos(time.nanos_since(utc));

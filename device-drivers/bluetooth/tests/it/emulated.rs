@@ -92,16 +92,6 @@ const OLD_GANGLION: Kind = Kind {
     },
     ..GANGLION
 };
-const POLAR: Kind = Kind {
-    model: Model::Polar,
-    driver: &bluetooth::HeartRateDriver,
-    settings: &[],
-    numbering: Numbering {
-        step: 1,
-        modulus: 0,
-        lost: None,
-    },
-};
 const STRAP: Kind = Kind {
     model: Model::HeartRate,
     driver: &bluetooth::HeartRateDriver,
@@ -111,6 +101,10 @@ const STRAP: Kind = Kind {
         modulus: 0,
         lost: None,
     },
+};
+const POLAR: Kind = Kind {
+    model: Model::Polar,
+    ..STRAP
 };
 
 fn emulate(model: Model, script: &str, change: impl FnOnce(&mut BluetoothConfig)) -> Running {

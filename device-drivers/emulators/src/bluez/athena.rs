@@ -51,7 +51,6 @@ impl Athena {
     }
 
     /// Four samples of potentials.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Within 14 bits.
     fn potentials(&mut self, first: u64, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let (channels, mut numbers) = (self.channels, Vec::with_capacity(32));
         for n in 0..4 {

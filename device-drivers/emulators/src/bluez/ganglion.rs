@@ -39,7 +39,6 @@ impl Ganglion {
         })
     }
 
-    #[allow(clippy::cast_possible_truncation)]
     fn sample(&mut self) -> Result<[i32; 4], Error> {
         let mut uv = [0.0; 4];
         self.source.next_uv(&mut uv)?;
@@ -57,7 +56,6 @@ impl Ganglion {
 }
 
 /// A number's lowest bit becomes its sign.
-#[allow(clippy::cast_sign_loss)]
 const fn signed_low(value: i32) -> u32 {
     (value & !1 | (value < 0) as i32) as u32
 }
@@ -121,7 +119,6 @@ impl Peripheral for Ganglion {
         Vec::new()
     }
 
-    #[allow(clippy::cast_sign_loss)]
     fn next(&mut self) -> Result<Vec<Sent>, Error> {
         let first_sample = self.samples;
         if let Some(input) = self.testing {

@@ -45,7 +45,6 @@ impl HeartRate {
     }
 
     /// One beat: the interval is its number, from 1 on, so that a lost one is seen.
-    #[allow(clippy::cast_possible_truncation)]
     fn beat(&mut self) -> Sent {
         let first_sample = self.beats;
         self.beats += 1;
@@ -65,7 +64,6 @@ impl HeartRate {
 }
 
 impl Ecg {
-    #[allow(clippy::cast_possible_truncation)] // Within 24 bits.
     fn frame(&mut self) -> Result<Sent, Error> {
         let first_sample = self.turns * FRAME;
         let last_ns = (first_sample + FRAME) * 1_000_000_000 / 130;

@@ -115,7 +115,6 @@ impl Peripheral for Muse {
         vec![(0, b"\x08{\"rc\":0}".to_vec())]
     }
 
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     fn next(&mut self) -> Result<Vec<Sent>, Error> {
         let turn = self.turns;
         self.turns += 1;

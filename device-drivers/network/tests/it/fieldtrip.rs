@@ -66,6 +66,28 @@ fn samples_come_once_and_events_stand_at_theirs() {
 }
 
 #[test]
+fn a_bad_line_loses_nothing_that_the_ring_still_holds() {
+    let server = scripted(
+        30_000,
+        r#"
+        seed = 6
+        jitter_ms = 20
+        drift_ppm = -150
+        fault = [
+            { at = 17, every = 40, kind = "pause", duration_ms = 300 },
+            { at = 60, every = 97, kind = "disconnect", duration_ms = 120 },
+        ]
+        "#,
+    );
+    let seconds = if driver_tests::soak() { 900 } else { 9 };
+    let (kept, summary) = record(open(&server), Duration::from_secs(seconds), |_| false);
+    assert_eq!(summary.reason, EndReason::Stopped);
+    assert!(kept.samples.len() > 2_000, "{}", kept.samples.len());
+    assert!(kept.broken() >= 1, "{:?}", kept.gaps);
+    kept.assert_nothing_lost(server.log());
+}
+
+#[test]
 fn what_the_ring_has_written_over_is_an_exact_gap() {
     // Half a second is kept, and the answer is once held back for two.
     let server = scripted(

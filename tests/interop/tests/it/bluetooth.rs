@@ -22,22 +22,21 @@ struct Case {
     tolerance_uv: f64,
 }
 
+const MUSE: Case = Case {
+    model: Model::Muse2016,
+    board: "MUSE_2016_BOARD",
+    channels: 5,
+    rate_hz: 256,
+    range_uv: (-1_000.0, 2_047.0 * 2_000.0 / 4_096.0),
+    tolerance_uv: 0.51 * 2_000.0 / 4_096.0,
+};
+
 const CASES: [Case; 4] = [
-    Case {
-        model: Model::Muse2016,
-        board: "MUSE_2016_BOARD",
-        channels: 5,
-        rate_hz: 256,
-        range_uv: (-1_000.0, 2_047.0 * 2_000.0 / 4_096.0),
-        tolerance_uv: 0.51 * 2_000.0 / 4_096.0,
-    },
+    MUSE,
     Case {
         model: Model::Muse2,
         board: "MUSE_2_BOARD",
-        channels: 5,
-        rate_hz: 256,
-        range_uv: (-1_000.0, 2_047.0 * 2_000.0 / 4_096.0),
-        tolerance_uv: 0.51 * 2_000.0 / 4_096.0,
+        ..MUSE
     },
     Case {
         model: Model::Athena,
