@@ -1,0 +1,14 @@
+//! The gateway of a fleet of workstations: edge, trust, discovery, configuration, events.
+//!
+//! One program. With no configuration at all it keeps its state in one SQLite file in its data
+//! folder, has its own certificate authority, listens on loopback and prints a set-up code.
+
+pub mod discovery;
+pub mod edge;
+pub mod event_api;
+pub mod limits;
+mod problem;
+pub mod state;
+pub mod trust;
+
+pub use problem::Failure;

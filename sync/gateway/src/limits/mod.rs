@@ -1,0 +1,7 @@
+//! Limits and defaults of the gateway, each with its unit and its source; one file a part.
+
+pub mod discovery;
+pub mod edge;
+pub mod events;
+pub mod state;
+pub mod trust;

@@ -1,0 +1,3 @@
+//! `neurascale-gateway`: the gateway of a fleet.
+
+fn main() {}
