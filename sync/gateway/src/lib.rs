@@ -3,11 +3,16 @@
 //! One program. With no configuration at all it keeps its state in one SQLite file in its data
 //! folder, has its own certificate authority, listens on loopback and prints a set-up code.
 
+pub mod access;
+pub mod config;
 pub mod discovery;
 pub mod edge;
 pub mod event_api;
 pub mod limits;
+pub mod people;
 mod problem;
+pub mod random;
+pub mod sealing;
 pub mod state;
 pub mod trust;
 

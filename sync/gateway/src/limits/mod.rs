@@ -3,5 +3,7 @@
 pub mod discovery;
 pub mod edge;
 pub mod events;
+pub mod people;
+pub mod service;
 pub mod state;
 pub mod trust;

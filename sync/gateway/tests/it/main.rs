@@ -1,3 +1,4 @@
 //! The gateway's tests.
 
+mod people;
 mod state;
