@@ -230,12 +230,12 @@ pub fn load(
             path: path.to_owned(),
             source,
         })?;
-        let table: Table = text.parse().map_err(|error: toml::de::Error| {
-            ConfigError::Malformed {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            }
-        })?;
+        let table: Table =
+            text.parse()
+                .map_err(|error: toml::de::Error| ConfigError::Malformed {
+                    path: path.to_owned(),
+                    reason: error.to_string(),
+                })?;
         check(&table, &Source::File(path.to_owned()))?;
         flatten(&table, "", &mut |name, _| {
             sources.insert(name, Source::File(path.to_owned()));
@@ -257,14 +257,22 @@ pub fn load(
         set(&mut merged, &mut sources, &known, &name, &value, source)?;
     }
     for (name, value) in command_line {
-        set(&mut merged, &mut sources, &known, name, value, Source::CommandLine)?;
+        set(
+            &mut merged,
+            &mut sources,
+            &known,
+            name,
+            value,
+            Source::CommandLine,
+        )?;
     }
-    let config: Config = merged.try_into().map_err(|error: toml::de::Error| {
-        ConfigError::Value {
-            source_: Source::CommandLine,
-            reason: error.message().to_owned(),
-        }
-    })?;
+    let config: Config =
+        merged
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Value {
+                source_: Source::CommandLine,
+                reason: error.message().to_owned(),
+            })?;
     let loaded = Loaded { config, sources };
     sense(&loaded)?;
     Ok(loaded)
@@ -367,7 +375,9 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     let word = |text: &str| {
         !text.is_empty()
             && text.len() <= limits::service::MAX_SITE_BYTES
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     if !word(&config.site) {
         return wrong("site", "small letters, digits and hyphens are due");
@@ -396,7 +406,10 @@ mod tests {
     use super::*;
 
     fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
+        pairs
+            .iter()
+            .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -410,8 +423,11 @@ mod tests {
     fn the_command_line_outranks_the_environment_and_that_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.toml");
-        std::fs::write(&file, "site = 'file'\nlog = 'file'\n[limits]\nper_minute = 1\nper_hour = 2\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "site = 'file'\nlog = 'file'\n[limits]\nper_minute = 1\nper_hour = 2\n",
+        )
+        .unwrap();
         let environment = words(&[
             ("NEURASCALE_GATEWAY_LIMITS__PER_MINUTE", "10"),
             ("NEURASCALE_GATEWAY_LOG", "environment"),
@@ -421,8 +437,17 @@ mod tests {
         let flags = words(&[("log", "flag"), ("names", "[\"a\", \"b\"]")]);
         let loaded = load(Some(&file), environment, &flags).unwrap();
         let config = &loaded.config;
-        assert_eq!((config.site.as_str(), config.log.as_str()), ("file", "flag"));
-        assert_eq!(config.limits, RequestLimits { per_minute: 10, per_hour: 2 });
+        assert_eq!(
+            (config.site.as_str(), config.log.as_str()),
+            ("file", "flag")
+        );
+        assert_eq!(
+            config.limits,
+            RequestLimits {
+                per_minute: 10,
+                per_hour: 2
+            }
+        );
         assert_eq!(config.names, ["a", "b"]);
         assert_eq!(loaded.source("log"), Source::CommandLine);
         assert_eq!(loaded.source("limits.per_hour"), Source::File(file));
@@ -436,12 +461,24 @@ mod tests {
     #[test]
     fn slips_are_named_with_their_source() {
         for (environment, flags, due) in [
-            (words(&[("NEURASCALE_GATEWAY_LISTN", "1")]), vec![], "NEURASCALE_GATEWAY_LISTN"),
-            (vec![], words(&[("limits.per_minute", "many")]), "command line"),
+            (
+                words(&[("NEURASCALE_GATEWAY_LISTN", "1")]),
+                vec![],
+                "NEURASCALE_GATEWAY_LISTN",
+            ),
+            (
+                vec![],
+                words(&[("limits.per_minute", "many")]),
+                "command line",
+            ),
             (vec![], words(&[("listen", "here")]), "command line"),
             (vec![], words(&[("site", "Über uns")]), "site"),
             (vec![], words(&[("storage", "mysql://x")]), "storage"),
-            (vec![], words(&[("cors_origins", "[\"*\"]")]), "cors_origins"),
+            (
+                vec![],
+                words(&[("cors_origins", "[\"*\"]")]),
+                "cors_origins",
+            ),
         ] {
             let error = load(None, environment, &flags).unwrap_err().to_string();
             assert!(error.contains(due), "{error}");
@@ -450,7 +487,10 @@ mod tests {
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, "sites = 'x'").unwrap();
         let error = load(Some(&file), [], &[]).unwrap_err().to_string();
-        assert!(error.contains("gateway.toml") && error.contains("sites"), "{error}");
+        assert!(
+            error.contains("gateway.toml") && error.contains("sites"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -458,6 +498,9 @@ mod tests {
         let flags = words(&[("storage", "postgres://gateway:secret@db:5432/gateway")]);
         let loaded = load(None, [], &flags).unwrap();
         let shown = format!("{:?}", loaded.table());
-        assert!(shown.contains("postgres://gateway:") && !shown.contains("secret"), "{shown}");
+        assert!(
+            shown.contains("postgres://gateway:") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 }

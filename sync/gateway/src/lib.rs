@@ -13,6 +13,7 @@ pub mod people;
 mod problem;
 pub mod random;
 pub mod sealing;
+pub mod service;
 pub mod state;
 pub mod trust;
 

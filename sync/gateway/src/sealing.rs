@@ -14,7 +14,9 @@ const NONCE: usize = 12;
 
 /// What was sealed is not what stands there, or was sealed for something else or under another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed value cannot be opened: it was changed, or the gateway has another key than it was sealed with")]
+#[error(
+    "a sealed value cannot be opened: it was changed, or the gateway has another key than it was sealed with"
+)]
 pub struct SealError;
 
 /// Seals and opens under one key. Clones share it.
@@ -98,5 +100,4 @@ mod tests {
         let again = sealer.seal("totp of p1", b"secret", &mut rng).unwrap();
         assert_ne!(again, sealed);
     }
-
 }

@@ -8,8 +8,8 @@ mod routes;
 use std::{path::Path, str::FromStr};
 
 use cedar_policy::{
-    Authorizer, Context, Decision as Verdict, Entities, Entity, EntityId, EntityTypeName, EntityUid,
-    PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
+    Authorizer, Context, Decision as Verdict, Entities, Entity, EntityId, EntityTypeName,
+    EntityUid, PolicySet, Request, RestrictedExpression, Schema, ValidationMode, Validator,
 };
 use protocol::Principal;
 
@@ -109,7 +109,10 @@ impl Access {
         let policies = PolicySet::from_str(text).map_err(|e| wrong(e.to_string()))?;
         let checked = Validator::new(schema.clone()).validate(&policies, ValidationMode::Strict);
         if !checked.validation_passed() {
-            let reasons: Vec<_> = checked.validation_errors().map(ToString::to_string).collect();
+            let reasons: Vec<_> = checked
+                .validation_errors()
+                .map(ToString::to_string)
+                .collect();
             return Err(wrong(reasons.join("; ")));
         }
         let type_name =
@@ -137,10 +140,11 @@ impl Access {
         site: &str,
         owner: Option<&str>,
     ) -> Decision {
-        self.ask(principal, action, site, owner).unwrap_or_else(|reason| {
-            tracing::error!(action, reason, "a decision failed and is a refusal");
-            Decision::refused_by("undecided")
-        })
+        self.ask(principal, action, site, owner)
+            .unwrap_or_else(|reason| {
+                tracing::error!(action, reason, "a decision failed and is a refusal");
+                Decision::refused_by("undecided")
+            })
     }
 
     fn ask(
@@ -159,7 +163,9 @@ impl Access {
             return Ok(Decision::refused_by("anonymous"));
         }
         let text = |text: &str| RestrictedExpression::new_string(text.to_owned());
-        let roles = principal.map(|principal| principal.roles.as_slice()).unwrap_or_default();
+        let roles = principal
+            .map(|principal| principal.roles.as_slice())
+            .unwrap_or_default();
         let who = Entity::new(
             uid(&self.types.principal, subject),
             [(
@@ -167,7 +173,10 @@ impl Access {
                 text(principal.map_or(site, |principal| &principal.site)),
             )]
             .into(),
-            roles.iter().map(|role| uid(&self.types.role, role.as_str())).collect(),
+            roles
+                .iter()
+                .map(|role| uid(&self.types.role, role.as_str()))
+                .collect(),
         )
         .map_err(|error| error.to_string())?;
         let mut attributes = vec![("site".to_owned(), text(site))];
@@ -188,7 +197,9 @@ impl Access {
         .map_err(|error| error.to_string())?;
         let entities = Entities::from_entities([who, what], Some(&self.schema))
             .map_err(|error| error.to_string())?;
-        let response = self.authorizer.is_authorized(&request, &self.policies, &entities);
+        let response = self
+            .authorizer
+            .is_authorized(&request, &self.policies, &entities);
         if let Some(error) = response.diagnostics().errors().next() {
             return Err(error.to_string());
         }
@@ -230,14 +241,21 @@ mod tests {
         for role in Role::ALL {
             let principal = person("north", &[role]);
             let abroad = access.decide(Some(&principal), "kv.read", "south", None);
-            assert_eq!(abroad.allowed, role == Role::SuperAdmin, "{role} {abroad:?}");
+            assert_eq!(
+                abroad.allowed,
+                role == Role::SuperAdmin,
+                "{role} {abroad:?}"
+            );
             if role != Role::SuperAdmin {
                 assert_eq!(abroad.policies, ["site"]);
             }
         }
         let admin = person("north", &[Role::Admin]);
         let home = access.decide(Some(&admin), "kv.write", "north", None);
-        assert_eq!((home.allowed, home.policies), (true, vec!["admin".to_owned()]));
+        assert_eq!(
+            (home.allowed, home.policies),
+            (true, vec!["admin".to_owned()])
+        );
     }
 
     #[test]
@@ -248,11 +266,23 @@ mod tests {
         assert!(access.decide(None, "session.begin", "north", None).allowed);
         assert!(!access.decide(None, "session.end", "north", None).allowed);
         let patient = person("north", &[Role::Patient]);
-        assert!(!access.decide(Some(&patient), "catalog.read", "north", None).allowed);
-        assert!(access.decide(Some(&patient), "self.read", "north", None).allowed);
+        assert!(
+            !access
+                .decide(Some(&patient), "catalog.read", "north", None)
+                .allowed
+        );
+        assert!(
+            access
+                .decide(Some(&patient), "self.read", "north", None)
+                .allowed
+        );
         let mut disguised = person("north", &[Role::SuperAdmin]);
         disguised.subject = ANONYMOUS.to_owned();
-        assert!(!access.decide(Some(&disguised), "kv.read", "north", None).allowed);
+        assert!(
+            !access
+                .decide(Some(&disguised), "kv.read", "north", None)
+                .allowed
+        );
         let admin = person("north", &[Role::SuperAdmin]);
         let unknown = access.decide(Some(&admin), "no.such_action", "north", None);
         assert_eq!(unknown, Decision::refused_by("undecided"));

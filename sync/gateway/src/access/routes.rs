@@ -63,9 +63,11 @@ impl Routes {
 
     /// Every route, by path and method.
     pub fn all(&self) -> impl Iterator<Item = Route> {
-        self.paths
-            .iter()
-            .flat_map(|(path, methods)| methods.iter().map(|(method, action)| (*method, *path, *action)))
+        self.paths.iter().flat_map(|(path, methods)| {
+            methods
+                .iter()
+                .map(|(method, action)| (*method, *path, *action))
+        })
     }
 }
 
@@ -76,7 +78,10 @@ mod tests {
     #[test]
     fn a_request_is_the_action_of_its_route() {
         let routes = Routes::new(&[
-            &[("GET", "/v1/kv/{*key}", "kv.read"), ("PUT", "/v1/kv/{*key}", "kv.write")],
+            &[
+                ("GET", "/v1/kv/{*key}", "kv.read"),
+                ("PUT", "/v1/kv/{*key}", "kv.write"),
+            ],
             &[("ANY", "/svc/{service}/{*path}", "service.call")],
         ])
         .unwrap();
@@ -87,7 +92,10 @@ mod tests {
         assert_eq!(action("DELETE", "/v1/kv/a/b"), Some(None));
         assert_eq!(action("PATCH", "/svc/x/y"), Some(Some("service.call")));
         assert_eq!(action("GET", "/v2"), None);
-        assert_eq!(routes.find("GET", "/v1/kv/a").unwrap().path, "/v1/kv/{*key}");
+        assert_eq!(
+            routes.find("GET", "/v1/kv/a").unwrap().path,
+            "/v1/kv/{*key}"
+        );
     }
 
     #[test]

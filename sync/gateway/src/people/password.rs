@@ -85,7 +85,9 @@ impl Passwords {
         self.work(move || {
             let kept =
                 PasswordHash::new(&kept).map_err(|error| PasswordError::Hash(error.to_string()))?;
-            let right = argon2()?.verify_password(password.as_bytes(), &kept).is_ok();
+            let right = argon2()?
+                .verify_password(password.as_bytes(), &kept)
+                .is_ok();
             Ok(known && right)
         })
         .await

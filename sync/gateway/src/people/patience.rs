@@ -87,7 +87,11 @@ mod tests {
             longest = wait;
         }
         assert_eq!(longest, limits::LONGEST_WAIT);
-        assert_eq!(patience.wait("bob", now), Duration::ZERO, "others do not wait");
+        assert_eq!(
+            patience.wait("bob", now),
+            Duration::ZERO,
+            "others do not wait"
+        );
         let later = now + limits::FORGET_FAILURES + Duration::from_secs(1);
         assert_eq!(patience.wait("ada", later), Duration::ZERO);
         patience.failed("ada", later);
@@ -112,6 +116,9 @@ mod tests {
         for n in 0..limits::REMEMBERED_LOGINS + 100 {
             patience.failed(&n.to_string(), now + Duration::from_millis(n as u64));
         }
-        assert_eq!(patience.failures.lock().unwrap().len(), limits::REMEMBERED_LOGINS);
+        assert_eq!(
+            patience.failures.lock().unwrap().len(),
+            limits::REMEMBERED_LOGINS
+        );
     }
 }

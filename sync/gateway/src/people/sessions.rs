@@ -161,7 +161,9 @@ impl Sessions {
             let expired = serde_json::from_slice::<Session>(&item.value)
                 .map_or(true, |session| session.expires_at <= now);
             if expired {
-                self.state.commit(vec![Op::delete(SESSIONS, item.key.clone())]).await?;
+                self.state
+                    .commit(vec![Op::delete(SESSIONS, item.key.clone())])
+                    .await?;
                 swept += 1;
             }
         }

@@ -59,7 +59,9 @@ struct SecondFactor {
 impl Person {
     /// Whether signing in asks for a code.
     pub fn has_second_factor(&self) -> bool {
-        self.second_factor.as_ref().is_some_and(|factor| factor.confirmed)
+        self.second_factor
+            .as_ref()
+            .is_some_and(|factor| factor.confirmed)
     }
 
     fn purpose(&self) -> String {
@@ -194,7 +196,11 @@ impl People {
         if new.roles.is_empty() {
             return Err(PeopleError::Refused("at least one role is due".to_owned()));
         }
-        if new.roles.iter().any(|role| matches!(role, Role::Device | Role::Service)) {
+        if new
+            .roles
+            .iter()
+            .any(|role| matches!(role, Role::Device | Role::Service))
+        {
             let reason = "devices and services are enrolled; they have no password";
             return Err(PeopleError::Refused(reason.to_owned()));
         }
@@ -208,7 +214,10 @@ impl People {
             disabled: false,
             created_at: now,
             second_factor: None,
-            password: self.passwords.hash(new.password, self.random.bytes()).await?,
+            password: self
+                .passwords
+                .hash(new.password, self.random.bytes())
+                .await?,
         };
         let mut ops = also;
         ops.push(Op::require(PEOPLE, &login, Expect::Absent));
@@ -238,7 +247,11 @@ impl People {
         let ran = runs(&person);
         person.roles = roles.unwrap_or(person.roles);
         person.disabled = disabled.unwrap_or(person.disabled);
-        let mut ops = vec![Op::require(PEOPLE, &person.login, Expect::Modified(modified))];
+        let mut ops = vec![Op::require(
+            PEOPLE,
+            &person.login,
+            Expect::Modified(modified),
+        )];
         if ran && !runs(&person) {
             // Another one stays who runs it, and must still do so when this is written.
             let another = self
@@ -247,7 +260,11 @@ impl People {
                 .into_iter()
                 .find(|item| read(item).is_ok_and(|other| other.id != id && runs(&other)))
                 .ok_or(PeopleError::Last)?;
-            ops.push(Op::require(PEOPLE, &another.key, Expect::Modified(another.modified)));
+            ops.push(Op::require(
+                PEOPLE,
+                &another.key,
+                Expect::Modified(another.modified),
+            ));
         }
         ops.push(Op::put(PEOPLE, &person.login, write(&person)?));
         self.write(ops, "people.changed", by, person).await
@@ -279,9 +296,9 @@ impl People {
         }
         let bytes: [u8; SECRET_BYTES] = self.random.bytes();
         let secret = TotpSecret::new(Zeroizing::new(bytes.to_vec()));
-        let sealed = self.random.with(|rng| {
-            self.sealer.seal(&person.purpose(), secret.bytes(), rng)
-        })?;
+        let sealed = self
+            .random
+            .with(|rng| self.sealer.seal(&person.purpose(), secret.bytes(), rng))?;
         person.second_factor = Some(SecondFactor {
             secret: BASE64_STANDARD.encode(sealed),
             confirmed: false,
@@ -292,14 +309,17 @@ impl People {
             Op::put(PEOPLE, &person.login, write(&person)?),
         ];
         let by = id.to_string();
-        let person = self.write(ops, "people.second_factor_begun", &by, person).await?;
+        let person = self
+            .write(ops, "people.second_factor_begun", &by, person)
+            .await?;
         Ok((secret, person))
     }
 
     /// Turns the second factor on if `code` is one of its codes. Whether it is.
     pub async fn confirm_second_factor(&self, id: Uuid, code: &str) -> Result<bool, PeopleError> {
         let (modified, person) = self.item(id)?.ok_or(PeopleError::Unknown)?;
-        self.use_code(modified, person, code, "people.second_factor_confirmed").await
+        self.use_code(modified, person, code, "people.second_factor_confirmed")
+            .await
     }
 
     /// Removes the second factor.
@@ -310,7 +330,8 @@ impl People {
             Op::require(PEOPLE, &person.login, Expect::Modified(modified)),
             Op::put(PEOPLE, &person.login, write(&person)?),
         ];
-        self.write(ops, "people.second_factor_removed", by, person).await
+        self.write(ops, "people.second_factor_removed", by, person)
+            .await
     }
 
     /// Whether somebody is who they say. Waits first where secrets were wrong before. Every attempt is in the
@@ -353,9 +374,13 @@ impl People {
             SignIn::Refused(reason) => {
                 self.patience.failed(&login, Instant::now());
                 let id = person.map(|person| person.id);
-                self.draft("people.sign_in_refused", "anonymous", &serde_json::json!({
-                    "person": id, "reason": reason,
-                }))?
+                self.draft(
+                    "people.sign_in_refused",
+                    "anonymous",
+                    &serde_json::json!({
+                        "person": id, "reason": reason,
+                    }),
+                )?
             }
             SignIn::Accepted(person) => {
                 self.patience.succeeded(&login);
@@ -384,7 +409,10 @@ impl People {
             .map_err(|error| PeopleError::Damaged(error.to_string()))?;
         let secret = TotpSecret::new(self.sealer.open(&purpose, &sealed)?);
         let now_s = self.clock.now().unix_millis() / 1_000;
-        let Some(step) = secret.step_of(code, now_s).filter(|step| *step > factor.last_step) else {
+        let Some(step) = secret
+            .step_of(code, now_s)
+            .filter(|step| *step > factor.last_step)
+        else {
             return Ok(false);
         };
         factor.last_step = step;
@@ -418,10 +446,14 @@ impl People {
     }
 
     fn entry(&self, kind: &str, by: &str, person: &Person) -> Result<Draft, PeopleError> {
-        self.draft(kind, by, &serde_json::json!({
-            "person": person.id, "site": person.site, "roles": person.roles,
-            "disabled": person.disabled, "second_factor": person.has_second_factor(),
-        }))
+        self.draft(
+            kind,
+            by,
+            &serde_json::json!({
+                "person": person.id, "site": person.site, "roles": person.roles,
+                "disabled": person.disabled, "second_factor": person.has_second_factor(),
+            }),
+        )
     }
 
     fn draft(&self, kind: &str, by: &str, what: &serde_json::Value) -> Result<Draft, PeopleError> {
@@ -439,7 +471,9 @@ impl People {
 fn check_login(login: &str) -> Result<String, PeopleError> {
     let login = login.trim().to_lowercase();
     let sound = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
-    if login.is_empty() || login.chars().count() > limits::MAX_LOGIN_CHARS || !login.chars().all(sound)
+    if login.is_empty()
+        || login.chars().count() > limits::MAX_LOGIN_CHARS
+        || !login.chars().all(sound)
     {
         return Err(PeopleError::Refused(format!(
             "a login has 1 to {} letters, digits and . _ - @ +",

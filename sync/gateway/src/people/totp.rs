@@ -69,15 +69,26 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_standard() {
         let secret = TotpSecret::new(Zeroizing::new(b"12345678901234567890".to_vec()));
-        for (unix_s, code) in [(59, "287082"), (1_111_111_109, "081804"), (20_000_000_000, "353130")] {
+        for (unix_s, code) in [
+            (59, "287082"),
+            (1_111_111_109, "081804"),
+            (20_000_000_000, "353130"),
+        ] {
             assert_eq!(secret.step_of(code, unix_s), Some(unix_s / 30));
-            assert_eq!(secret.step_of(code, unix_s + 30), Some(unix_s / 30), "a step late");
+            assert_eq!(
+                secret.step_of(code, unix_s + 30),
+                Some(unix_s / 30),
+                "a step late"
+            );
             assert_eq!(secret.step_of(code, unix_s + 90), None, "three steps late");
         }
         for wrong in ["", "28708", "2870822", "28708x", "000000"] {
             assert_eq!(secret.step_of(wrong, 59), None, "{wrong:?}");
         }
         let url = otpauth_url(&secret, "ada").unwrap();
-        assert!(url.starts_with("otpauth://totp/NeuraScale:ada?secret="), "{url}");
+        assert!(
+            url.starts_with("otpauth://totp/NeuraScale:ada?secret="),
+            "{url}"
+        );
     }
 }

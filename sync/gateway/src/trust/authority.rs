@@ -9,9 +9,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use events::{Clock, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    PublicKeyData as _, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PublicKeyData as _, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, CertificateSigningRequestDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
@@ -98,7 +98,13 @@ pub struct Subject {
 
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "neurascale://site/{}/{}/{}", self.site, self.kind.as_str(), self.id)
+        write!(
+            f,
+            "neurascale://site/{}/{}/{}",
+            self.site,
+            self.kind.as_str(),
+            self.id
+        )
     }
 }
 
@@ -320,7 +326,9 @@ impl Authority {
     ) -> Result<KeptIssuer, AuthorityError> {
         let now = self.clock.now();
         let secret = zeroize::Zeroizing::new(key.serialize_der());
-        let sealed = self.random.with(|rng| self.sealer.seal(name, &secret, rng))?;
+        let sealed = self
+            .random
+            .with(|rng| self.sealer.seal(name, &secret, rng))?;
         Ok(KeptIssuer {
             certificate: BASE64_STANDARD.encode(certificate),
             key: BASE64_STANDARD.encode(sealed),
@@ -392,7 +400,9 @@ impl Authority {
             let san = match name.parse() {
                 Ok(address) => SanType::IpAddress(address),
                 Err(_) => SanType::DnsName(
-                    name.as_str().try_into().map_err(|_| AuthorityError::Name(name.clone()))?,
+                    name.as_str()
+                        .try_into()
+                        .map_err(|_| AuthorityError::Name(name.clone()))?,
                 ),
             };
             params.subject_alt_names.push(san);
@@ -403,14 +413,22 @@ impl Authority {
         let expires_at = later(self.clock.now(), limits::SERVER_CERTIFICATE_FOR);
         let issuer = Issuer::from_ca_cert_der(&opened.certificate, opened.key)?;
         let certificate = params.signed_by(&key, &issuer)?;
-        let issued = issued(certificate.der(), opened.certificate, &params, &key, expires_at);
+        let issued = issued(
+            certificate.der(),
+            opened.certificate,
+            &params,
+            &key,
+            expires_at,
+        );
         Ok((issued, PrivatePkcs8KeyDer::from(key.serialize_der())))
     }
 
     /// What a request asks for: its public key's SHA-256, once the proof that its private half is at hand
     /// was checked.
     pub fn key_of_request(&self, request_der: &[u8]) -> Result<String, AuthorityError> {
-        Ok(key_sha256(&request(request_der)?.public_key.subject_public_key_info()))
+        Ok(key_sha256(
+            &request(request_der)?.public_key.subject_public_key_info(),
+        ))
     }
 
     /// A certificate for a device or service, for the key of its request.
@@ -422,17 +440,25 @@ impl Authority {
         let request = request(request_der)?;
         let uri = subject.to_string();
         let mut params = self.params(&subject.id, limits::CLIENT_CERTIFICATE_FOR);
-        let san = uri.as_str().try_into().map_err(|_| AuthorityError::Name(uri.clone()))?;
+        let san = uri
+            .as_str()
+            .try_into()
+            .map_err(|_| AuthorityError::Name(uri.clone()))?;
         params.subject_alt_names = vec![SanType::URI(san)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let opened = self.issuing()?;
-        let expires_at = later(self.clock.now(), limits::CLIENT_CERTIFICATE_FOR)
-            .min(opened.kept.expires_at);
+        let expires_at =
+            later(self.clock.now(), limits::CLIENT_CERTIFICATE_FOR).min(opened.kept.expires_at);
         let issuer = Issuer::from_ca_cert_der(&opened.certificate, opened.key)?;
         let certificate = params.signed_by(&request.public_key, &issuer)?;
-        let issued =
-            issued(certificate.der(), opened.certificate, &params, &request.public_key, expires_at);
+        let issued = issued(
+            certificate.der(),
+            opened.certificate,
+            &params,
+            &request.public_key,
+            expires_at,
+        );
         let kept = KeptCertificate {
             subject: subject.clone(),
             expires_at,
@@ -503,7 +529,9 @@ impl Authority {
         for item in self.state.list(CERTIFICATES, "") {
             let kept = serde_json::from_slice::<KeptCertificate>(&item.value);
             if kept.is_ok_and(|kept| kept.expires_at < before) {
-                self.state.commit(vec![Op::delete(CERTIFICATES, &item.key)]).await?;
+                self.state
+                    .commit(vec![Op::delete(CERTIFICATES, &item.key)])
+                    .await?;
                 swept += 1;
             }
         }
@@ -522,7 +550,11 @@ fn issued(
     key: &impl rcgen::PublicKeyData,
     expires_at: Timestamp,
 ) -> Issued {
-    let serial = params.serial_number.as_ref().map(SerialNumber::to_bytes).unwrap_or_default();
+    let serial = params
+        .serial_number
+        .as_ref()
+        .map(SerialNumber::to_bytes)
+        .unwrap_or_default();
     Issued {
         chain: vec![certificate.clone(), issuer],
         serial: hex(&serial),
@@ -542,4 +574,3 @@ fn request(der: &[u8]) -> Result<CertificateSigningRequestParams, AuthorityError
 fn write(kept: &impl Serialize) -> Result<Vec<u8>, AuthorityError> {
     serde_json::to_vec(kept).map_err(|error| AuthorityError::Damaged(error.to_string()))
 }
-

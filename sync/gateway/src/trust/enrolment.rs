@@ -11,10 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::{
-    Authority, AuthorityError, Issued, Subject, SubjectKind,
-    authority::hex,
-};
+use super::{Authority, AuthorityError, Issued, Subject, SubjectKind, authority::hex};
 use crate::{
     limits::trust as limits,
     random::Random,
@@ -66,9 +63,11 @@ impl std::fmt::Debug for EnrolmentCode {
 /// Check letter: sums of letters weighted by their odd place, modulo 32. Finds one wrong letter, since an odd
 /// weight has an inverse, and two neighbours changed places unless they are sixteen apart.
 fn check_letter(values: impl Iterator<Item = u8>) -> u8 {
-    let sum = values.zip((1_u32..).step_by(2)).fold(0, |sum, (value, weight)| {
-        (sum + u32::from(value) * weight) % 32
-    });
+    let sum = values
+        .zip((1_u32..).step_by(2))
+        .fold(0, |sum, (value, weight)| {
+            (sum + u32::from(value) * weight) % 32
+        });
     LETTERS[sum as usize]
 }
 
@@ -78,16 +77,25 @@ fn value_of(letter: u8) -> Option<u8> {
         b'I' | b'L' => b'1',
         letter => letter,
     };
-    LETTERS.iter().position(|&known| known == letter).and_then(|at| u8::try_from(at).ok())
+    LETTERS
+        .iter()
+        .position(|&known| known == letter)
+        .and_then(|at| u8::try_from(at).ok())
 }
 
 impl EnrolmentCode {
-    fn new(random: &Random) -> Self {
+    pub(crate) fn new(random: &Random) -> Self {
         let bytes: [u8; limits::ENROLMENT_CODE_LETTERS] = random.bytes();
         let values = bytes.map(|byte| byte % 32);
-        let mut letters: Vec<u8> = values.iter().map(|&value| LETTERS[usize::from(value)]).collect();
+        let mut letters: Vec<u8> = values
+            .iter()
+            .map(|&value| LETTERS[usize::from(value)])
+            .collect();
         letters.push(check_letter(values.into_iter()));
-        let text: Vec<_> = letters.chunks(4).map(|four| String::from_utf8_lossy(four)).collect();
+        let text: Vec<_> = letters
+            .chunks(4)
+            .map(|four| String::from_utf8_lossy(four))
+            .collect();
         Self(Zeroizing::new(text.join("-")))
     }
 
@@ -106,8 +114,14 @@ impl EnrolmentCode {
         if check_letter(rest.iter().copied()) != LETTERS[usize::from(*check)] {
             return None;
         }
-        let letters: Vec<u8> = values.iter().map(|&value| LETTERS[usize::from(value)]).collect();
-        let text: Vec<_> = letters.chunks(4).map(|four| String::from_utf8_lossy(four)).collect();
+        let letters: Vec<u8> = values
+            .iter()
+            .map(|&value| LETTERS[usize::from(value)])
+            .collect();
+        let text: Vec<_> = letters
+            .chunks(4)
+            .map(|four| String::from_utf8_lossy(four))
+            .collect();
         Some(Self(Zeroizing::new(text.join("-"))))
     }
 
@@ -202,9 +216,13 @@ impl Enrolment {
             expires_at,
             by: by.to_owned(),
         };
-        let entry = self.entry("enrolment.code_given", by, &serde_json::json!({
-            "site": site, "kind": kind, "expires_at": expires_at,
-        }))?;
+        let entry = self.entry(
+            "enrolment.code_given",
+            by,
+            &serde_json::json!({
+                "site": site, "kind": kind, "expires_at": expires_at,
+            }),
+        )?;
         let ops = vec![Op::put(CODES, code.key(), write(&kept)?)];
         self.state.commit_with(ops, vec![entry]).await?;
         Ok((code, expires_at))
@@ -218,12 +236,17 @@ impl Enrolment {
     ) -> Result<(Enrolled, Issued), EnrolmentError> {
         let key_sha256 = self.authority.key_of_request(request_der)?;
         let code = EnrolmentCode::parse(code).ok_or(EnrolmentError::Code)?;
-        let item = self.state.get(CODES, &code.key()).ok_or(EnrolmentError::Code)?;
+        let item = self
+            .state
+            .get(CODES, &code.key())
+            .ok_or(EnrolmentError::Code)?;
         let kept: KeptCode = serde_json::from_slice(&item.value)
             .map_err(|error| EnrolmentError::Damaged(error.to_string()))?;
         let now = self.clock.now();
         if kept.expires_at <= now {
-            self.state.commit(vec![Op::delete(CODES, code.key())]).await?;
+            self.state
+                .commit(vec![Op::delete(CODES, code.key())])
+                .await?;
             return Err(EnrolmentError::Code);
         }
         let subject = Subject {
@@ -238,10 +261,14 @@ impl Enrolment {
             enrolled_at: now,
             by: kept.by,
         };
-        let entry = self.entry("enrolment.enrolled", &subject.id, &serde_json::json!({
-            "site": subject.site, "kind": subject.kind, "key_sha256": enrolled.key_sha256,
-            "code_given_by": enrolled.by,
-        }))?;
+        let entry = self.entry(
+            "enrolment.enrolled",
+            &subject.id,
+            &serde_json::json!({
+                "site": subject.site, "kind": subject.kind, "key_sha256": enrolled.key_sha256,
+                "code_given_by": enrolled.by,
+            }),
+        )?;
         let ops = vec![
             Op::require(CODES, code.key(), Expect::Modified(item.modified)),
             Op::delete(CODES, code.key()),
@@ -266,7 +293,10 @@ impl Enrolment {
             .into_iter()
             .find(|enrolled| enrolled.key_sha256 == key_sha256)
             .ok_or(EnrolmentError::Unknown)?;
-        Ok(self.authority.issue_client(&enrolled.subject, request_der).await?)
+        Ok(self
+            .authority
+            .issue_client(&enrolled.subject, request_der)
+            .await?)
     }
 
     /// Everything that is enrolled.
@@ -291,9 +321,13 @@ impl Enrolment {
         if !self.is_enrolled(subject) {
             return Ok(false);
         }
-        let entry = self.entry("enrolment.ended", by, &serde_json::json!({
-            "site": subject.site, "kind": subject.kind, "id": subject.id,
-        }))?;
+        let entry = self.entry(
+            "enrolment.ended",
+            by,
+            &serde_json::json!({
+                "site": subject.site, "kind": subject.kind, "id": subject.id,
+            }),
+        )?;
         let ops = vec![Op::delete(ENROLLED, enrolled_key(subject))];
         self.state.commit_with(ops, vec![entry]).await?;
         self.authority.revoke(subject).await?;
@@ -329,8 +363,15 @@ mod tests {
         let random = Random::from_seed(4);
         for _ in 0..100 {
             let code = EnrolmentCode::new(&random);
-            let typed = code.reveal().to_lowercase().replace('-', " ").replace('0', "o");
-            assert_eq!(EnrolmentCode::parse(&typed).unwrap().reveal(), code.reveal());
+            let typed = code
+                .reveal()
+                .to_lowercase()
+                .replace('-', " ")
+                .replace('0', "o");
+            assert_eq!(
+                EnrolmentCode::parse(&typed).unwrap().reveal(),
+                code.reveal()
+            );
             let letters: Vec<char> = code.reveal().chars().collect();
             for at in (0..letters.len()).filter(|&at| letters[at] != '-') {
                 let mut slip = letters.clone();

@@ -72,7 +72,10 @@ pub struct PublicKey {
 enum Key {
     /// The point, as the algorithm writes it.
     Point(Vec<u8>),
-    Rsa { n: Vec<u8>, e: Vec<u8> },
+    Rsa {
+        n: Vec<u8>,
+        e: Vec<u8>,
+    },
 }
 
 impl fmt::Debug for PublicKey {
@@ -199,7 +202,11 @@ impl<'a> Unproven<'a> {
         }
         let (message, signature) = token.rsplit_once('.').ok_or(JwsError::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(JwsError::Malformed)?;
-        let decode = |text| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| JwsError::Malformed);
+        let decode = |text| {
+            BASE64_URL_SAFE_NO_PAD
+                .decode(text)
+                .map_err(|_| JwsError::Malformed)
+        };
         let header: Header =
             serde_json::from_slice(&decode(header)?).map_err(|_| JwsError::Malformed)?;
         let kind = header.typ.as_deref().unwrap_or("JWT");
@@ -290,7 +297,9 @@ mod tests {
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
         }))
         .unwrap();
-        let token = format!("eyJhbGciOiJFUzI1NiJ9.{claims}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q");
+        let token = format!(
+            "eyJhbGciOiJFUzI1NiJ9.{claims}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"
+        );
         let proven = prove(&token, &PublicKey::from_jwk(&ec).unwrap()).unwrap();
         assert_eq!(proven["iss"], "joe");
         let rsa: Jwk = serde_json::from_value(json!({ "kty": "RSA", "e": "AQAB", "n": concat!(
@@ -300,15 +309,21 @@ mod tests {
             "GNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ"
         )}))
         .unwrap();
-        let token = format!("eyJhbGciOiJSUzI1NiJ9.{claims}.{}", concat!(
-            "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9",
-            "uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB",
-            "_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rq",
-            "Vt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
-        ));
+        let token = format!(
+            "eyJhbGciOiJSUzI1NiJ9.{claims}.{}",
+            concat!(
+                "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9",
+                "uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB",
+                "_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rq",
+                "Vt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw"
+            )
+        );
         let proven = prove(&token, &PublicKey::from_jwk(&rsa).unwrap()).unwrap();
         assert_eq!(proven["iss"], "joe");
-        assert_eq!(prove(&token, &PublicKey::from_jwk(&ec).unwrap()), Err(JwsError::OtherAlgorithm));
+        assert_eq!(
+            prove(&token, &PublicKey::from_jwk(&ec).unwrap()),
+            Err(JwsError::OtherAlgorithm)
+        );
     }
 
     #[test]
@@ -325,18 +340,25 @@ mod tests {
     fn no_header_talks_a_key_into_another_algorithm() {
         let (_, key) = pair();
         let claims = json!({"sub": "x"});
-        for alg in ["none", "None", "NONE", "", "HS256", "HS512", "RS256", "ES256", "eddsa"] {
+        for alg in [
+            "none", "None", "NONE", "", "HS256", "HS512", "RS256", "ES256", "eddsa",
+        ] {
             for signature in [&b""[..], &[0; 64]] {
                 let token = parts(&json!({"alg": alg}), &claims, signature);
                 assert_eq!(prove(&token, &key), Err(JwsError::OtherAlgorithm), "{alg}");
             }
         }
         // The public key as the secret of a MAC: the confusion that old libraries fell for.
-        let Key::Point(point) = &key.key else { panic!("a point") };
+        let Key::Point(point) = &key.key else {
+            panic!("a point")
+        };
         let header = json!({"alg": "HS256", "typ": "JWT"});
         let unsigned = parts(&header, &claims, b"");
         let message = unsigned.trim_end_matches('.');
-        let mac = ring::hmac::sign(&ring::hmac::Key::new(ring::hmac::HMAC_SHA256, point), message.as_bytes());
+        let mac = ring::hmac::sign(
+            &ring::hmac::Key::new(ring::hmac::HMAC_SHA256, point),
+            message.as_bytes(),
+        );
         let token = parts(&header, &claims, mac.as_ref());
         assert_eq!(prove(&token, &key), Err(JwsError::OtherAlgorithm));
     }
@@ -351,10 +373,17 @@ mod tests {
             json!({"alg": "EdDSA", "typ": "dpop+jwt"}),
         ] {
             let token = parts(&header, &claims, &[0; 64]);
-            assert_eq!(prove(&token, &key), Err(JwsError::NotUnderstood), "{header}");
+            assert_eq!(
+                prove(&token, &key),
+                Err(JwsError::NotUnderstood),
+                "{header}"
+            );
         }
         let twice = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","alg":"EdDSA"}"#);
-        assert_eq!(prove(&format!("{twice}.e30.AA"), &key), Err(JwsError::Malformed));
+        assert_eq!(
+            prove(&format!("{twice}.e30.AA"), &key),
+            Err(JwsError::Malformed)
+        );
         let long = "x".repeat(limits::MAX_TOKEN_BYTES + 1);
         assert_eq!(prove(&long, &key), Err(JwsError::TooLarge));
         for text in ["", ".", "..", "a.b", "a.b.c.d", "e30.e30.AA"] {

@@ -123,7 +123,8 @@ impl Keyring {
             Some(newest) => {
                 let next = after(newest.kept.signs_from, limits::SIGNING_KEY_FOR);
                 if after(now, limits::KEY_PUBLISHED_BEFORE) >= next {
-                    self.make(next.max(after(now, limits::KEY_PUBLISHED_BEFORE))).await?;
+                    self.make(next.max(after(now, limits::KEY_PUBLISHED_BEFORE)))
+                        .await?;
                 }
             }
         }
@@ -131,7 +132,9 @@ impl Keyring {
         by_start.sort_by_key(|held| held.kept.signs_from);
         for (key, successor) in by_start.iter().zip(by_start.iter().skip(1)) {
             if after(successor.kept.signs_from, limits::KEY_PUBLISHED_AFTER) < now {
-                self.state.commit(vec![Op::delete(KEYS, format!("key/{}", key.kid))]).await?;
+                self.state
+                    .commit(vec![Op::delete(KEYS, format!("key/{}", key.kid))])
+                    .await?;
             }
         }
         Ok(())
@@ -203,7 +206,9 @@ impl Keyring {
             let kept: Kept =
                 serde_json::from_slice(&item.value).map_err(|e| damaged(e.to_string()))?;
             let kid = item.key.trim_start_matches("key/").to_owned();
-            let sealed = BASE64_STANDARD.decode(&kept.seed).map_err(|e| damaged(e.to_string()))?;
+            let sealed = BASE64_STANDARD
+                .decode(&kept.seed)
+                .map_err(|e| damaged(e.to_string()))?;
             let seed = self.sealer.open(&purpose(&kid), &sealed)?;
             let pair = Ed25519KeyPair::from_seed_unchecked(&seed)
                 .map_err(|error| damaged(error.to_string()))?;
@@ -236,7 +241,10 @@ impl Keyring {
     /// The key of an id.
     pub(crate) fn find(&self, kid: &str) -> Result<Option<PublicKey>, KeyringError> {
         let held = self.held()?;
-        Ok(held.iter().find(|held| held.kid == kid).map(|held| held.public.clone()))
+        Ok(held
+            .iter()
+            .find(|held| held.kid == kid)
+            .map(|held| held.public.clone()))
     }
 
     /// What is published at `/.well-known/jwks.json` (RFC 7517, section 5).

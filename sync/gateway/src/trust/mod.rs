@@ -11,6 +11,7 @@ mod keyring;
 mod tls;
 mod tokens;
 
+pub(crate) use authority::hex;
 pub use authority::{Authority, AuthorityError, Issued, Peer, Subject, SubjectKind};
 pub use enrolment::{Enrolled, Enrolment, EnrolmentCode, EnrolmentError};
 pub use jws::{Algorithm, JwsError, PublicKey};

@@ -63,7 +63,9 @@ impl Tls {
             inner,
             authority: Arc::clone(&authority),
         });
-        let shown = Arc::new(Shown(RwLock::new(certified(&authority, &names, &provider)?)));
+        let shown = Arc::new(Shown(RwLock::new(certified(
+            &authority, &names, &provider,
+        )?)));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(verifier)
@@ -97,7 +99,11 @@ fn certified(
 ) -> Result<Arc<CertifiedKey>, TlsError> {
     let (issued, key) = authority.issue_server(names)?;
     let key = PrivateKeyDer::Pkcs8(key);
-    Ok(Arc::new(CertifiedKey::from_der(issued.chain, key, provider)?))
+    Ok(Arc::new(CertifiedKey::from_der(
+        issued.chain,
+        key,
+        provider,
+    )?))
 }
 
 struct Shown(RwLock<Arc<CertifiedKey>>);
@@ -110,7 +116,9 @@ impl fmt::Debug for Shown {
 
 impl ResolvesServerCert for Shown {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Some(Arc::clone(
+            &self.0.read().unwrap_or_else(PoisonError::into_inner),
+        ))
     }
 }
 
@@ -140,7 +148,9 @@ impl ClientCertVerifier for Unrevoked {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        let verified = self
+            .inner
+            .verify_client_cert(end_entity, intermediates, now)?;
         let refused = rustls::CertificateError::ApplicationVerificationFailure;
         let peer = self
             .authority
@@ -158,7 +168,8 @@ impl ClientCertVerifier for Unrevoked {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        self.inner
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -167,7 +178,8 @@ impl ClientCertVerifier for Unrevoked {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        self.inner
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

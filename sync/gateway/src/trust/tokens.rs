@@ -280,7 +280,10 @@ impl Tokens {
         if claims.exp.saturating_add(leeway_s) <= now_s {
             return Err(TokenError::Expired);
         }
-        if claims.nbf.is_some_and(|nbf| nbf > now_s.saturating_add(leeway_s)) {
+        if claims
+            .nbf
+            .is_some_and(|nbf| nbf > now_s.saturating_add(leeway_s))
+        {
             return Err(TokenError::TooEarly);
         }
         if claims.sub.is_empty() {

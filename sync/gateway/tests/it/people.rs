@@ -1,36 +1,18 @@
 //! People and their signing in, over a state in memory.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
-};
+use std::sync::Arc;
 
-use events::{Clock, SeededIds, Timestamp};
+use events::Clock as _;
 use gateway::{
     people::{NewPerson, People, PeopleError, Refreshed, Sessions, SignIn},
-    random::Random,
-    sealing::Sealer,
-    state::{MemoryBackend, State},
+    state::State,
 };
 use protocol::Role;
 use zeroize::Zeroizing;
 
+use crate::rig::{SetClock, ground};
+
 const PASSWORD: &str = "a long enough password";
-
-#[derive(Debug, Default)]
-struct SetClock(AtomicI64);
-
-impl SetClock {
-    fn pass_s(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
-    }
-}
 
 struct Rig {
     people: People,
@@ -40,19 +22,17 @@ struct Rig {
 }
 
 async fn rig() -> Rig {
-    let state = State::open(Arc::new(MemoryBackend::default())).await.unwrap();
-    let clock = Arc::new(SetClock(AtomicI64::new(1_800_000_000_000_000_000)));
-    let ids = Arc::new(SeededIds::new(1));
-    let random = Random::from_seed(1);
+    let ground = ground().await;
+    let (state, clock, ids) = (ground.state, ground.clock, ground.ids);
     let people = People::new(
         state.clone(),
-        Sealer::new(Zeroizing::new([3; 32])),
+        ground.sealer,
         clock.clone(),
         ids.clone(),
-        random.clone(),
+        ground.random.clone(),
     )
     .unwrap();
-    let sessions = Sessions::new(state.clone(), clock.clone(), ids, random);
+    let sessions = Sessions::new(state.clone(), clock.clone(), ids, ground.random);
     Rig {
         people,
         sessions,
@@ -78,37 +58,69 @@ fn secret(text: &str) -> Zeroizing<String> {
 #[tokio::test]
 async fn only_the_right_password_of_a_person_who_is_let_in_signs_in() {
     let rig = rig().await;
-    let ada = rig.people.enter(somebody("Ada", Role::Clinician), "test", vec![]).await.unwrap();
-    let taken = rig.people.enter(somebody("ADA ", Role::Admin), "test", vec![]).await;
+    let ada = rig
+        .people
+        .enter(somebody("Ada", Role::Clinician), "test", vec![])
+        .await
+        .unwrap();
+    let taken = rig
+        .people
+        .enter(somebody("ADA ", Role::Admin), "test", vec![])
+        .await;
     assert!(matches!(taken, Err(PeopleError::Taken)), "{taken:?}");
-    let accepted = rig.people.sign_in("ada", secret(PASSWORD), None).await.unwrap();
+    let accepted = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), None)
+        .await
+        .unwrap();
     assert!(matches!(accepted, SignIn::Accepted(person) if person.id == ada.id));
     for (login, password, reason) in [
         ("ada", "another long password", "wrong password"),
         ("eve", PASSWORD, "unknown login"),
         ("ada", "", "wrong password"),
     ] {
-        let refused = rig.people.sign_in(login, secret(password), None).await.unwrap();
+        let refused = rig
+            .people
+            .sign_in(login, secret(password), None)
+            .await
+            .unwrap();
         assert_eq!(refused, SignIn::Refused(reason));
     }
-    rig.people.change(ada.id, None, Some(true), "test").await.unwrap();
-    let refused = rig.people.sign_in("ada", secret(PASSWORD), None).await.unwrap();
+    rig.people
+        .change(ada.id, None, Some(true), "test")
+        .await
+        .unwrap();
+    let refused = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), None)
+        .await
+        .unwrap();
     assert_eq!(refused, SignIn::Refused("disabled"));
     for bad in ["", "a b", &"x".repeat(65)] {
-        let refused = rig.people.enter(somebody(bad, Role::Admin), "test", vec![]).await;
+        let refused = rig
+            .people
+            .enter(somebody(bad, Role::Admin), "test", vec![])
+            .await;
         assert!(matches!(refused, Err(PeopleError::Refused(_))), "{bad:?}");
     }
     let mut short = somebody("bob", Role::Admin);
     short.password = secret("too short");
     assert!(rig.people.enter(short, "test", vec![]).await.is_err());
-    let device = rig.people.enter(somebody("bob", Role::Device), "test", vec![]).await;
+    let device = rig
+        .people
+        .enter(somebody("bob", Role::Device), "test", vec![])
+        .await;
     assert!(matches!(device, Err(PeopleError::Refused(_))));
 }
 
 #[tokio::test]
 async fn a_second_factor_is_asked_for_once_it_is_confirmed_and_a_code_opens_once() {
     let rig = rig().await;
-    let ada = rig.people.enter(somebody("ada", Role::Clinician), "test", vec![]).await.unwrap();
+    let ada = rig
+        .people
+        .enter(somebody("ada", Role::Clinician), "test", vec![])
+        .await
+        .unwrap();
     let (totp, _) = rig.people.begin_second_factor(ada.id).await.unwrap();
     let code = |rig: &Rig, offset: u64| {
         let step = (rig.clock.now().unix_millis() / 1_000) / 30 + offset;
@@ -117,36 +129,87 @@ async fn a_second_factor_is_asked_for_once_it_is_confirmed_and_a_code_opens_once
             .find(|code| totp.step_of(code, step * 30) == Some(step))
             .expect("one of all codes")
     };
-    let unasked = rig.people.sign_in("ada", secret(PASSWORD), None).await.unwrap();
+    let unasked = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), None)
+        .await
+        .unwrap();
     assert!(matches!(unasked, SignIn::Accepted(_)), "not confirmed yet");
-    assert!(!rig.people.confirm_second_factor(ada.id, "000000").await.unwrap());
-    assert!(rig.people.confirm_second_factor(ada.id, &code(&rig, 0)).await.unwrap());
-    let due = rig.people.sign_in("ada", secret(PASSWORD), None).await.unwrap();
+    assert!(
+        !rig.people
+            .confirm_second_factor(ada.id, "000000")
+            .await
+            .unwrap()
+    );
+    assert!(
+        rig.people
+            .confirm_second_factor(ada.id, &code(&rig, 0))
+            .await
+            .unwrap()
+    );
+    let due = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), None)
+        .await
+        .unwrap();
     assert_eq!(due, SignIn::CodeDue);
-    let again = rig.people.sign_in("ada", secret(PASSWORD), Some(&code(&rig, 0))).await.unwrap();
-    assert_eq!(again, SignIn::Refused("wrong code"), "the code of the confirmation is used up");
+    let again = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), Some(&code(&rig, 0)))
+        .await
+        .unwrap();
+    assert_eq!(
+        again,
+        SignIn::Refused("wrong code"),
+        "the code of the confirmation is used up"
+    );
     rig.clock.pass_s(60);
-    let wrong = rig.people.sign_in("ada", secret("wrong wrong wrong"), Some(&code(&rig, 0))).await;
+    let wrong = rig
+        .people
+        .sign_in("ada", secret("wrong wrong wrong"), Some(&code(&rig, 0)))
+        .await;
     assert_eq!(wrong.unwrap(), SignIn::Refused("wrong password"));
-    let right = rig.people.sign_in("ada", secret(PASSWORD), Some(&code(&rig, 0))).await.unwrap();
+    let right = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), Some(&code(&rig, 0)))
+        .await
+        .unwrap();
     assert!(matches!(right, SignIn::Accepted(_)), "{right:?}");
     let stored = rig.state.get("people", "ada").unwrap();
     let stored = String::from_utf8_lossy(&stored.value).into_owned();
     assert!(!stored.contains(totp.to_base32().as_str()) && !stored.contains(PASSWORD));
-    rig.people.remove_second_factor(ada.id, "test").await.unwrap();
-    let without = rig.people.sign_in("ada", secret(PASSWORD), None).await.unwrap();
+    rig.people
+        .remove_second_factor(ada.id, "test")
+        .await
+        .unwrap();
+    let without = rig
+        .people
+        .sign_in("ada", secret(PASSWORD), None)
+        .await
+        .unwrap();
     assert!(matches!(without, SignIn::Accepted(_)));
 }
 
 #[tokio::test]
 async fn the_last_who_runs_the_gateway_stays() {
     let rig = rig().await;
-    let one = rig.people.enter(somebody("one", Role::SuperAdmin), "test", vec![]).await.unwrap();
+    let one = rig
+        .people
+        .enter(somebody("one", Role::SuperAdmin), "test", vec![])
+        .await
+        .unwrap();
     let kept_out = rig.people.change(one.id, None, Some(true), "test").await;
     assert!(matches!(kept_out, Err(PeopleError::Last)));
-    let demoted = rig.people.change(one.id, Some(vec![Role::Admin]), None, "test").await;
+    let demoted = rig
+        .people
+        .change(one.id, Some(vec![Role::Admin]), None, "test")
+        .await;
     assert!(matches!(demoted, Err(PeopleError::Last)));
-    let two = rig.people.enter(somebody("two", Role::SuperAdmin), "test", vec![]).await.unwrap();
+    let two = rig
+        .people
+        .enter(somebody("two", Role::SuperAdmin), "test", vec![])
+        .await
+        .unwrap();
     // Both at once: one of them stays.
     let (first, second) = tokio::join!(
         rig.people.change(one.id, None, Some(true), "test"),
@@ -165,16 +228,33 @@ async fn a_session_goes_on_with_the_token_that_is_due_and_ends_with_a_copied_one
         panic!("the first token is due");
     };
     assert_eq!(same.id, session.id);
-    assert_eq!(rig.sessions.refresh(&first).await.unwrap(), Refreshed::Refused, "used up");
-    assert!(!rig.sessions.is_on(person, session.id), "a token that comes twice was copied");
-    assert_eq!(rig.sessions.refresh(&second).await.unwrap(), Refreshed::Refused);
+    assert_eq!(
+        rig.sessions.refresh(&first).await.unwrap(),
+        Refreshed::Refused,
+        "used up"
+    );
+    assert!(
+        !rig.sessions.is_on(person, session.id),
+        "a token that comes twice was copied"
+    );
+    assert_eq!(
+        rig.sessions.refresh(&second).await.unwrap(),
+        Refreshed::Refused
+    );
     for nonsense in ["", "a.b.c", "....", &format!("{person}.{}", session.id)] {
-        assert_eq!(rig.sessions.refresh(nonsense).await.unwrap(), Refreshed::Refused);
+        assert_eq!(
+            rig.sessions.refresh(nonsense).await.unwrap(),
+            Refreshed::Refused
+        );
     }
     let (one, _) = rig.sessions.begin(person).await.unwrap();
     let (two, token) = rig.sessions.begin(person).await.unwrap();
     rig.clock.pass_s(13 * 60 * 60);
-    assert_eq!(rig.sessions.refresh(&token).await.unwrap(), Refreshed::Refused, "expired");
+    assert_eq!(
+        rig.sessions.refresh(&token).await.unwrap(),
+        Refreshed::Refused,
+        "expired"
+    );
     assert!(!rig.sessions.is_on(person, two.id));
     assert_eq!(rig.sessions.sweep().await.unwrap(), 1);
     assert!(!rig.sessions.is_on(person, one.id));

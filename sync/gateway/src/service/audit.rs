@@ -1,0 +1,222 @@
+//! The audit: what was asked of the gateway, by whom, from where, and what was decided.
+//!
+//! Denials, writes and every access to a patient are ledger entries of their own, there before the answer
+//! is given. All other requests are lines of a day's file; once a second one entry holds their number and
+//! the SHA-256 of the lines, so that no line can be changed, added or left out unnoticed.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use events::{Clock, Timestamp};
+use ledger::{CanonicalJson, Draft};
+use logstore::{LogStore, LogStoreError, UnitOfWork};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    fs::OpenOptions,
+    io::AsyncWriteExt as _,
+    sync::{mpsc, oneshot},
+};
+
+use crate::{limits::service as limits, trust::hex};
+
+/// One request, as the audit tells it. Holds opaque ids and the route's own path, never a value of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Asked {
+    /// When.
+    pub at: Timestamp,
+    /// The request's id.
+    pub request_id: String,
+    /// Who: the opaque id, or `anonymous`.
+    pub who: String,
+    /// At which site.
+    pub site: String,
+    /// The action.
+    pub action: &'static str,
+    /// The method.
+    pub method: String,
+    /// The route's path as it is written, without the values in it.
+    pub route: &'static str,
+    /// Whether it was allowed.
+    pub allowed: bool,
+    /// By which policies.
+    pub policies: Vec<String>,
+    /// The answer's status, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// From where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+}
+
+/// Whether a request is an entry of its own.
+fn stands_alone(asked: &Asked) -> bool {
+    // The event log is the record of what is appended to it: each event has its entry there.
+    const WRITES: [&str; 4] = [".write", ".create", ".revoke", ".enrol"];
+    !asked.allowed
+        || asked.action.starts_with("patient.")
+        || WRITES.iter().any(|end| asked.action.ends_with(end))
+}
+
+enum Told {
+    Line(Box<Asked>),
+    Flush(oneshot::Sender<()>),
+}
+
+/// Writes the audit. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    log: LogStore,
+    lines: mpsc::Sender<Told>,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Told")
+    }
+}
+
+impl Audit {
+    /// Over the gateway's ledger; day files go to `folder`, which exists. Needs a tokio runtime.
+    pub fn start(log: LogStore, folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        let (lines, told) = mpsc::channel(limits::AUDIT_QUEUE);
+        tokio::spawn(batches(log.clone(), folder, clock, told));
+        Self { log, lines }
+    }
+
+    /// Tells of a request. What stands alone is durable when this returns; what does not is with the next
+    /// batch.
+    pub async fn tell(&self, asked: Asked) -> Result<(), LogStoreError> {
+        if stands_alone(&asked) {
+            let kind = if asked.allowed {
+                "audit.done"
+            } else {
+                "audit.denied"
+            };
+            let entry = draft(kind, asked.at, &asked.who, &asked)?;
+            self.log.commit(UnitOfWork::new().entry(entry)).await?;
+        } else if self.lines.send(Told::Line(Box::new(asked))).await.is_err() {
+            return Err(LogStoreError::Closed {
+                operation: "writing the audit",
+            });
+        }
+        Ok(())
+    }
+
+    /// Returns once everything that was told is in a file and its batch in the ledger.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.lines.send(Told::Flush(done)).await.is_ok() {
+            let _ = flushed.await;
+        }
+    }
+}
+
+fn draft(
+    kind: &str,
+    at: Timestamp,
+    actor: &str,
+    what: &impl Serialize,
+) -> Result<Draft, LogStoreError> {
+    let refused = |reason: String| LogStoreError::Refused {
+        operation: "writing the audit",
+        reason,
+    };
+    let value = serde_json::to_value(what).map_err(|error| refused(error.to_string()))?;
+    Ok(Draft {
+        kind: kind.to_owned(),
+        time_ns: at.as_nanos(),
+        actor: actor.to_owned(),
+        payload: CanonicalJson::from_value(&value).map_err(|error| refused(error.to_string()))?,
+    })
+}
+
+/// What an entry says of a batch of lines.
+#[derive(Serialize)]
+struct Batch {
+    file: String,
+    /// Where in the file the lines begin, bytes.
+    from_byte: u64,
+    lines: usize,
+    sha256: String,
+}
+
+async fn batches(
+    log: LogStore,
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    mut told: mpsc::Receiver<Told>,
+) {
+    let mut tick = tokio::time::interval(limits::AUDIT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut lines: Vec<Asked> = Vec::new();
+    loop {
+        let (flushed, over) = tokio::select! {
+            _ = tick.tick() => (None, false),
+            next = told.recv(), if lines.len() < limits::AUDIT_BATCH => match next {
+                Some(Told::Line(line)) => {
+                    lines.push(*line);
+                    continue;
+                }
+                Some(Told::Flush(done)) => (Some(done), false),
+                None => (None, true),
+            },
+        };
+        if !lines.is_empty() {
+            match write(&log, &folder, clock.now(), &lines).await {
+                Ok(()) => lines.clear(),
+                // Kept and tried again; a full queue then makes requests wait, which is better than an
+                // audit with a hole in it.
+                Err(error) => tracing::error!(%error, "the audit was not written"),
+            }
+        }
+        if let Some(done) = flushed {
+            let _ = done.send(());
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+async fn write(
+    log: &LogStore,
+    folder: &Path,
+    now: Timestamp,
+    lines: &[Asked],
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let day: String = now.to_string().chars().take(10).collect();
+    let file = format!("{day}.jsonl");
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, line)?;
+        text.push(b'\n');
+    }
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    options.mode(0o600);
+    let mut kept = options.open(folder.join(&file)).await?;
+    let from_byte = kept.metadata().await?.len();
+    let batch = Batch {
+        file,
+        from_byte,
+        lines: lines.len(),
+        sha256: hex(&Sha256::digest(&text)),
+    };
+    let written = async {
+        kept.write_all(&text).await?;
+        kept.sync_data().await
+    };
+    if let Err(error) = written.await {
+        // A part of the lines would stand there twice once they are tried again.
+        kept.set_len(from_byte).await?;
+        return Err(error.into());
+    }
+    let entry = draft("audit.batch", now, "gateway", &batch)?;
+    log.commit(UnitOfWork::new().entry(entry)).await?;
+    Ok(())
+}

@@ -1,0 +1,291 @@
+//! What every request passes before its route: a request id, who asks, whether they may, the audit.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use protocol::{Principal, Role};
+use uuid::Uuid;
+
+use super::{Asked, Gateway};
+use crate::{
+    Failure,
+    access::ANONYMOUS,
+    limits::service as limits,
+    trust::{Peer, PeerCertificate, SubjectKind, TokenError},
+};
+
+/// Name of the header that carries a request's id.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Name of the header in which Consul's clients bring their token.
+const CONSUL_TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
+
+/// Name of the header in which who runs the gateway names another site than their own.
+const SITE: HeaderName = HeaderName::from_static("x-neurascale-site");
+
+/// Where a connection comes from: an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct From(pub(crate) SocketAddr);
+
+/// The session that a request's token belongs to: an extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InSession(pub(crate) Uuid);
+
+/// Who asks, and in which session.
+struct Known {
+    principal: Principal,
+    session: Option<Uuid>,
+}
+
+fn refused(detail: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, "auth.invalid", detail)
+}
+
+/// The token of a request, from whichever header its client uses.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer
+        .or_else(|| headers.get(CONSUL_TOKEN)?.to_str().ok())
+        .filter(|token| !token.is_empty())
+}
+
+impl Gateway {
+    /// The peer of a connection, if its certificate is one that still counts.
+    fn peer(&self, certificate: Option<&PeerCertificate>) -> Result<Option<Peer>, Failure> {
+        let Some(PeerCertificate(der)) = certificate else {
+            return Ok(None);
+        };
+        let peer = self
+            .authority
+            .peer(der)
+            .map_err(|_| refused("the client certificate is not one of this gateway's"))?;
+        // A connection may live longer than what its certificate was good for.
+        if self.authority.is_revoked(&peer.serial) || !self.enrolment.is_enrolled(&peer.subject) {
+            return Err(refused("the client certificate was revoked; enrol again"));
+        }
+        Ok(Some(peer))
+    }
+
+    fn known(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&PeerCertificate>,
+    ) -> Result<Option<Known>, Failure> {
+        let peer = self.peer(certificate)?;
+        let Some(token) = token(headers) else {
+            return Ok(peer.map(|peer| Known {
+                principal: of_peer(&peer),
+                session: None,
+            }));
+        };
+        let (principal, claims) = self.tokens.check(token).map_err(|error| {
+            if let TokenError::Keyring(error) = &error {
+                tracing::error!(%error, "the signing keys failed");
+            }
+            refused(&error.to_string())
+        })?;
+        if let Some(bound) = &claims.cnf {
+            let shown = peer.map(|peer| BASE64_URL_SAFE_NO_PAD.encode(peer.sha256));
+            if shown.as_ref() != Some(&bound.certificate_sha256) {
+                return Err(refused(
+                    "the token is bound to a certificate that was not shown",
+                ));
+            }
+        }
+        if let Some(session) = claims.sid {
+            let person =
+                Uuid::parse_str(&principal.subject).map_err(|_| refused("no such person"))?;
+            if !self.sessions.is_on(person, session) {
+                return Err(refused("the session has ended; sign in again"));
+            }
+            let person = self.people.by_id(person).map_err(|error| {
+                tracing::error!(%error, "a person cannot be read");
+                Failure::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "state.damaged",
+                    error.to_string(),
+                )
+            })?;
+            let Some(person) = person.filter(|person| !person.disabled) else {
+                return Err(refused("the account is closed"));
+            };
+            // What somebody may be is looked up, not taken from a token that was made minutes ago.
+            let principal = Principal {
+                site: person.site,
+                roles: person.roles,
+                ..principal
+            };
+            return Ok(Some(Known {
+                principal,
+                session: Some(session),
+            }));
+        }
+        Ok(Some(Known {
+            principal,
+            session: None,
+        }))
+    }
+}
+
+fn of_peer(peer: &Peer) -> Principal {
+    let role = match peer.subject.kind {
+        SubjectKind::Device => Role::Device,
+        SubjectKind::Service => Role::Service,
+    };
+    Principal {
+        subject: peer.subject.id.clone(),
+        site: peer.subject.site.clone(),
+        roles: vec![role],
+        consumer: format!("{}:{}", role, peer.subject.id),
+    }
+}
+
+/// A client's own id is taken over where it is harmless in a log.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let sound = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    (!id.is_empty() && id.len() <= limits::MAX_REQUEST_ID_BYTES && id.bytes().all(sound))
+        .then(|| id.to_owned())
+}
+
+/// The guard, as axum's middleware.
+pub(crate) async fn guard(
+    State(gateway): State<Arc<Gateway>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let begun = Instant::now();
+    let id = request_id(request.headers())
+        .unwrap_or_else(|| gateway.ids.next(gateway.clock.now()).to_string());
+    let method = request.method().as_str().to_owned();
+    let Some(matched) = gateway.routes.find(&method, request.uri().path()) else {
+        gateway
+            .metrics
+            .count("unmatched", &method, 404, begun.elapsed());
+        return answered(
+            &id,
+            Failure::new(
+                StatusCode::NOT_FOUND,
+                "route.unknown",
+                "there is nothing at this path",
+            ),
+        );
+    };
+    let Some(action) = matched.action else {
+        gateway
+            .metrics
+            .count(matched.path, &method, 405, begun.elapsed());
+        let detail = "this path has no such method";
+        return answered(
+            &id,
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail),
+        );
+    };
+    let from = request.extensions().get::<From>().map(|from| from.0.ip());
+    let certificate = request.extensions().get::<PeerCertificate>().cloned();
+    let known = gateway.known(request.headers(), certificate.as_ref());
+    let (known, invalid) = match known {
+        Ok(known) => (known, None),
+        Err(failure) => (None, Some(failure)),
+    };
+    let own_site = known
+        .as_ref()
+        .map_or(&gateway.config.site, |known| &known.principal.site);
+    let site = request
+        .headers()
+        .get(SITE)
+        .and_then(|site| site.to_str().ok())
+        .unwrap_or(own_site)
+        .to_owned();
+    let principal = known.as_ref().map(|known| &known.principal);
+    let decision = gateway.access.decide(principal, action, &site, None);
+    let mut asked = Asked {
+        at: gateway.clock.now(),
+        request_id: id.clone(),
+        who: principal
+            .map_or(ANONYMOUS, |principal| &principal.subject)
+            .to_owned(),
+        site: site.clone(),
+        action,
+        method: method.clone(),
+        route: matched.path,
+        // A token that does not hold is a refusal also where nobody need be known: whoever brings one
+        // means to be somebody, and has to learn that they are not.
+        allowed: decision.allowed && invalid.is_none(),
+        policies: decision.policies,
+        status: None,
+        from,
+    };
+    let response = if let Some(failure) = invalid {
+        answered(&id, failure)
+    } else if !asked.allowed {
+        let failure = if known.is_some() {
+            let detail = "your role may not do this, or not at this site";
+            Failure::new(StatusCode::FORBIDDEN, "access.denied", detail)
+        } else {
+            let detail = "sign in, or show a certificate of this gateway's";
+            Failure::new(StatusCode::UNAUTHORIZED, "auth.required", detail)
+        };
+        answered(&id, failure)
+    } else {
+        if let Some(Known {
+            mut principal,
+            session,
+        }) = known
+        {
+            principal.site = site;
+            request.extensions_mut().insert(principal);
+            if let Some(session) = session {
+                request.extensions_mut().insert(InSession(session));
+            }
+        }
+        if let Ok(value) = HeaderValue::from_str(&id) {
+            request.headers_mut().insert(REQUEST_ID, value);
+        }
+        with_id(&id, next.run(request).await)
+    };
+    let status = response.status().as_u16();
+    asked.status = Some(status);
+    gateway
+        .metrics
+        .count(matched.path, &method, status, begun.elapsed());
+    if let Err(error) = gateway.audit.tell(asked).await {
+        tracing::error!(%error, "the audit was not written");
+        // What cannot be put on record is not done in silence.
+        let detail = "the audit cannot be written; nothing is answered until it can";
+        return answered(
+            &id,
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "audit.unavailable", detail),
+        );
+    }
+    response
+}
+
+fn answered(id: &str, mut failure: Failure) -> Response {
+    failure.0.request_id = Some(id.to_owned());
+    let unauthorized = failure.0.status == StatusCode::UNAUTHORIZED.as_u16();
+    let mut response = failure.into_response();
+    if unauthorized {
+        let challenge = HeaderValue::from_static("Bearer");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    with_id(id, response)
+}
+
+fn with_id(id: &str, mut response: Response) -> Response {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}

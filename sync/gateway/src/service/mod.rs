@@ -1,0 +1,23 @@
+//! The gateway as a whole: its parts opened over one data folder, the guard before every route, the
+//! listener.
+
+mod account_api;
+mod audit;
+mod guard;
+mod keys;
+mod metrics;
+mod open;
+mod serve;
+mod set_up;
+mod status_api;
+mod trust_api;
+
+pub use audit::{Asked, Audit};
+pub use keys::{KEY_NAME, KeyError, MainKey};
+pub use open::{Gateway, OpenError};
+pub use serve::{Bound, ServeError, bind};
+
+/// Every route of the gateway: method, path and the action that its use is.
+pub fn routes() -> impl Iterator<Item = crate::access::Route> {
+    serve::ROUTES.iter().copied().flatten().copied()
+}

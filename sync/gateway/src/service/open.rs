@@ -1,0 +1,265 @@
+//! Opening the parts of the gateway over its data folder.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use events::{Clock, Ids};
+use logstore::{LogStore, LogStoreError, LogStoreOptions};
+use sqlx::sqlite::SqliteConnectOptions;
+
+use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp};
+use crate::{
+    access::{Access, PolicyError, Routes, RoutesError},
+    config::Config,
+    people::{People, PeopleError, Sessions},
+    random::Random,
+    sealing::Sealer,
+    state::{SqliteBackend, State, StateError},
+    trust::{
+        Authority, AuthorityError, Enrolment, Keyring, KeyringError, Tls, TlsError, Tokens, hex,
+    },
+};
+
+/// The database in the data folder.
+const DATABASE: &str = "gateway.sqlite";
+/// Held while a gateway runs on the folder.
+const LOCK: &str = "gateway.lock";
+/// Day files of the audit.
+const AUDIT: &str = "audit";
+
+/// Why the gateway did not open.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A file or folder.
+    #[error("{operation} {path}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// What on.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Another gateway runs on the folder.
+    #[error(
+        "another gateway runs on {0}; stop it first, or give this one a data folder of its own"
+    )]
+    Locked(PathBuf),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The database.
+    #[error("opening the gateway's database")]
+    Log(#[from] LogStoreError),
+    /// The state.
+    #[error("reading the gateway's state")]
+    State(#[from] StateError),
+    /// The certificate authority.
+    #[error("opening the certificate authority")]
+    Authority(#[from] AuthorityError),
+    /// The signing keys.
+    #[error("opening the signing keys")]
+    Keyring(#[from] KeyringError),
+    /// TLS.
+    #[error("setting up TLS")]
+    Tls(#[from] TlsError),
+    /// People.
+    #[error("opening the list of people")]
+    People(#[from] PeopleError),
+    /// Policies.
+    #[error("reading the policies")]
+    Policies(#[from] PolicyError),
+    /// Routes.
+    #[error("two routes contradict each other")]
+    Routes(#[from] RoutesError),
+    /// The storage that is configured cannot be used.
+    #[error("the storage {0:?} is not supported by this build; `sqlite` is")]
+    Storage(String),
+}
+
+/// The parts of a gateway that runs.
+pub struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) log: LogStore,
+    pub(crate) state: State,
+    pub(crate) access: Access,
+    pub(crate) routes: Routes,
+    pub(crate) people: People,
+    pub(crate) sessions: Sessions,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) enrolment: Enrolment,
+    pub(crate) tokens: Tokens,
+    pub(crate) tls: Tls,
+    pub(crate) audit: Audit,
+    pub(crate) set_up: SetUp,
+    pub(crate) metrics: Metrics,
+    _lock: fs::File,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+fn failed<'a>(
+    operation: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> OpenError + use<'a> {
+    move |source| OpenError::Io {
+        operation,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), OpenError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::DirBuilderExt as _;
+        builder.mode(0o700);
+    }
+    builder
+        .create(path)
+        .map_err(failed("making the folder", path))
+}
+
+fn take_lock(folder: &Path) -> Result<fs::File, OpenError> {
+    let path = folder.join(LOCK);
+    let mut file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed("opening", &path))?;
+    match file.try_lock() {
+        Ok(()) => {
+            // The process id is a courtesy for who looks.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(file)
+        }
+        Err(fs::TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(failed("locking", &path)(error)),
+    }
+}
+
+impl Gateway {
+    /// Opens everything; makes what a first start needs. Needs a tokio runtime.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn Ids>,
+        random: Random,
+    ) -> Result<Arc<Self>, OpenError> {
+        if config.storage != "sqlite" {
+            return Err(OpenError::Storage(config.storage));
+        }
+        let folder = config.data_dir.clone();
+        make_folder(&folder)?;
+        let lock = take_lock(&folder)?;
+        let database = folder.join(DATABASE);
+        let key = MainKey::load(&folder, database.exists(), &random)?;
+        // SQLCipher takes a raw key of 32 bytes in this form and derives nothing from it.
+        let pragma = format!("\"x'{}'\"", hex(key.derive("database").as_slice()));
+        let base = SqliteConnectOptions::new()
+            .filename(&database)
+            .create_if_missing(true)
+            .pragma("key", pragma);
+        let mut connection = logstore::connect(&base)
+            .await
+            .map_err(|error| LogStoreError::database("opening the database", error))?;
+        SqliteBackend::migrate(&mut connection).await?;
+        drop(connection);
+        let options = LogStoreOptions::new(Arc::clone(&clock), Arc::clone(&ids));
+        let log = LogStore::open(base, options).await?;
+        let state = State::open(Arc::new(SqliteBackend::new(log.clone()))).await?;
+        let sealer = Sealer::new(key.derive("secrets in the state"));
+        let authority = Authority::open(
+            state.clone(),
+            sealer.clone(),
+            Arc::clone(&clock),
+            random.clone(),
+        );
+        let authority = Arc::new(authority.await?);
+        let keyring = Keyring::open(
+            state.clone(),
+            sealer.clone(),
+            Arc::clone(&clock),
+            random.clone(),
+        );
+        let keyring = Arc::new(keyring.await?);
+        let issuer = format!("https://{}:{}", config.names[0], config.listen.port());
+        let tokens = Tokens::new(
+            keyring,
+            &issuer,
+            Vec::new(),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+        );
+        let tls = Tls::new(Arc::clone(&authority), config.names.clone())?;
+        let people = People::new(
+            state.clone(),
+            sealer.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            random.clone(),
+        )?;
+        let sessions = Sessions::new(
+            state.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            random.clone(),
+        );
+        let enrolment = Enrolment::new(
+            state.clone(),
+            Arc::clone(&authority),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            random.clone(),
+        );
+        let audit_folder = folder.join(AUDIT);
+        make_folder(&audit_folder)?;
+        let audit = Audit::start(log.clone(), audit_folder, Arc::clone(&clock));
+        let routes = Routes::new(super::serve::ROUTES)?;
+        let set_up = SetUp::new(state.clone(), random);
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            ids,
+            log,
+            state,
+            access: Access::brought()?,
+            routes,
+            people,
+            sessions,
+            authority,
+            enrolment,
+            tokens,
+            tls,
+            audit,
+            set_up,
+            metrics: Metrics::default(),
+            _lock: lock,
+        }))
+    }
+
+    /// Writes what waits and closes the database.
+    pub async fn close(&self) {
+        self.audit.flush().await;
+        self.log.close().await;
+    }
+}

@@ -1,0 +1,213 @@
+//! The listener: TLS connections in, requests through the guard, an orderly end.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::DefaultBodyLimit, middleware};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::{
+    Gateway, account_api,
+    guard::{From, guard},
+    status_api, trust_api,
+};
+use crate::{access::Route, limits::service as limits, trust::PeerCertificate};
+
+/// Every route of the gateway: what the guard knows, it lets pass to its part.
+pub(crate) const ROUTES: &[&[Route]] =
+    &[account_api::ROUTES, trust_api::ROUTES, status_api::ROUTES];
+
+/// Why the gateway does not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct ServeError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+/// A gateway that listens.
+#[derive(Debug)]
+pub struct Bound {
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+}
+
+/// Takes the address that is configured; port 0 takes a free one.
+pub async fn bind(gateway: Arc<Gateway>) -> Result<Bound, ServeError> {
+    let address = gateway.config.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError { address, source })?;
+    Ok(Bound { gateway, listener })
+}
+
+impl Gateway {
+    /// The routes behind the guard.
+    pub(crate) fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .merge(account_api::router())
+            .merge(trust_api::router())
+            .merge(status_api::router())
+            .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
+            .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
+            .with_state(Arc::clone(self))
+    }
+
+    /// The set-up code to be shown, while nobody has been set up.
+    pub async fn set_up_code(&self) -> Result<Option<String>, crate::state::StateError> {
+        Ok(self
+            .set_up
+            .code()
+            .await?
+            .map(|code| code.reveal().to_owned()))
+    }
+
+    /// Where state, keys and log lie.
+    pub fn data_dir(&self) -> &std::path::Path {
+        &self.config.data_dir
+    }
+
+    /// The root certificate that clients are to trust, PEM.
+    pub fn root_pem(&self) -> Result<String, crate::trust::AuthorityError> {
+        self.authority.root_pem()
+    }
+}
+
+impl Bound {
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop`; then takes no new connection, lets requests end for a while, and closes.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let acceptor = TlsAcceptor::from(self.gateway.tls.config());
+        let router = self.gateway.router();
+        let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
+        let graceful = Arc::new(GracefulShutdown::new());
+        let upkeep = tokio::spawn(upkeep(Arc::clone(&self.gateway)));
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (self.listener.accept().await, place)
+            };
+            let (accepted, place) = tokio::select! {
+                () = &mut stop => break,
+                next = next => next,
+            };
+            match (accepted, place) {
+                (Ok((stream, peer)), Ok(place)) => {
+                    let (acceptor, router) = (acceptor.clone(), router.clone());
+                    let watcher = graceful.watcher();
+                    tokio::spawn(connection(acceptor, router, stream, peer, watcher, place));
+                }
+                (Err(error), _) => {
+                    // Out of file handles, most likely: those that end free some.
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(limits::ACCEPT_RETRY).await;
+                }
+                (Ok(_), Err(_)) => break,
+            }
+        }
+        drop(self.listener);
+        upkeep.abort();
+        match Arc::try_unwrap(graceful) {
+            Ok(graceful) => {
+                if timeout(limits::GRACE, graceful.shutdown()).await.is_err() {
+                    tracing::warn!("requests that would not end were cut off");
+                }
+            }
+            Err(_) => tracing::error!("connections are watched from elsewhere"),
+        }
+        self.gateway.close().await;
+    }
+}
+
+/// Certificates and keys that are due for the next, sessions that have expired.
+async fn upkeep(gateway: Arc<Gateway>) {
+    let mut tick = tokio::time::interval(crate::limits::trust::ROTATION_LOOK);
+    loop {
+        tick.tick().await;
+        if let Err(error) = gateway.authority.rotate().await {
+            tracing::error!(%error, "the next issuing certificate was not made");
+        }
+        if let Err(error) = gateway.tokens.keyring().rotate().await {
+            tracing::error!(%error, "the next signing key was not made");
+        }
+        if let Err(error) = gateway.tls.renew() {
+            tracing::error!(%error, "the gateway's own certificate was not renewed");
+        }
+        if let Err(error) = gateway.authority.sweep().await {
+            tracing::error!(%error, "expired certificates were not swept");
+        }
+        if let Err(error) = gateway.sessions.sweep().await {
+            tracing::error!(%error, "expired sessions were not swept");
+        }
+    }
+}
+
+async fn connection(
+    acceptor: TlsAcceptor,
+    router: Router,
+    stream: TcpStream,
+    peer: SocketAddr,
+    watcher: hyper_util::server::graceful::Watcher,
+    _place: OwnedSemaphorePermit,
+) {
+    // An answer that waits for the acknowledgement of the one before is an answer 40 ms late.
+    let _ = stream.set_nodelay(true);
+    let stream = match timeout(limits::HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!("a handshake took too long");
+            return;
+        }
+    };
+    let certificate = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(|chain| chain.first())
+        .map(|der| PeerCertificate(Arc::from(der.as_ref())));
+    let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(From(peer));
+        if let Some(certificate) = &certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
+        request.map(axum::body::Body::new)
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits::HEADER_READ)
+        .max_buf_size(limits::MAX_HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::MAX_STREAMS)
+        .max_header_list_size(limits::MAX_HEAD_BYTES as u32)
+        .max_pending_accept_reset_streams(limits::MAX_RESETS)
+        .keep_alive_interval(limits::KEEP_ALIVE)
+        .keep_alive_timeout(limits::HEADER_READ);
+    let serving = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(serving.into_owned()).await {
+        tracing::debug!(%error, "a connection ended with an error");
+    }
+}

@@ -1,0 +1,123 @@
+//! How the gateway is: for load balancers, for Prometheus, for people; and its evidence.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Gateway;
+use crate::{Failure, access::Route, limits::service as limits};
+
+pub(crate) const ROUTES: &[Route] = &[
+    ("GET", "/healthz", "status.read"),
+    ("GET", "/readyz", "status.read"),
+    ("GET", "/status", "status.read"),
+    ("GET", "/metrics", "metrics.read"),
+    ("GET", "/v1/audit/entries", "audit.read"),
+];
+
+pub(crate) fn router() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route(
+            "/healthz",
+            get(|| async { Json(json!({ "status": "ok" })) }),
+        )
+        .route("/readyz", get(ready))
+        .route("/status", get(status))
+        .route("/metrics", get(metrics))
+        .route("/v1/audit/entries", get(entries))
+}
+
+/// Whether the state can be written: the one thing that every answer depends on.
+async fn writable(gateway: &Gateway) -> Result<(), String> {
+    let flushed =
+        tokio::time::timeout(limits::READY_WITHIN, gateway.log.commit(Default::default()));
+    match flushed.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the database does not answer".to_owned()),
+    }
+}
+
+async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    match writable(&gateway).await {
+        Ok(()) => Json(json!({ "status": "ready" })).into_response(),
+        Err(reason) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "status.not_ready", reason)
+            .into_response(),
+    }
+}
+
+async fn status(State(gateway): State<Arc<Gateway>>) -> Response {
+    let database = writable(&gateway).await;
+    let dependency = |name: &str, found: &Result<(), String>| json!({ "name": name, "healthy": found.is_ok(), "reason": found.as_ref().err() });
+    let healthy = database.is_ok();
+    let body = json!({
+        "status": if healthy { "ok" } else { "degraded" },
+        "version": env!("CARGO_PKG_VERSION"),
+        "index": gateway.state.last_index(),
+        "dependencies": [dependency("database", &database)],
+    });
+    let code = if healthy {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, Json(body)).into_response()
+}
+
+async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
+    // An index is far below 2^53, where a double stops counting.
+    let index = gateway.state.last_index() as f64;
+    let position = gateway.log.end_position().0 as f64;
+    let text = gateway.metrics.render(&[
+        (
+            "neurascale_state_index",
+            "Index of the last commit of the state.",
+            index,
+        ),
+        (
+            "neurascale_event_position",
+            "Position of the last event.",
+            position,
+        ),
+    ]);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    from: u64,
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+/// Entries of the ledger, from a sequence on.
+async fn entries(
+    State(gateway): State<Arc<Gateway>>,
+    Query(page): Query<Page>,
+) -> Result<Response, Failure> {
+    let limit = page
+        .limit
+        .unwrap_or(limits::AUDIT_PAGE)
+        .min(limits::AUDIT_PAGE);
+    let entries = gateway
+        .log
+        .ledger_entries(page.from..page.from.saturating_add(limit.into()))
+        .await
+        .map_err(|error| {
+            Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "audit.unreadable",
+                error.to_string(),
+            )
+        })?;
+    Ok(Json(json!({ "entries": entries })).into_response())
+}
