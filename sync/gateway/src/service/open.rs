@@ -15,6 +15,7 @@ use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp};
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
     config::Config,
+    discovery::Discovery,
     people::{People, PeopleError, Sessions},
     random::Random,
     sealing::Sealer,
@@ -96,6 +97,7 @@ pub struct Gateway {
     pub(crate) sessions: Sessions,
     pub(crate) authority: Arc<Authority>,
     pub(crate) enrolment: Enrolment,
+    pub(crate) discovery: Discovery,
     pub(crate) tokens: Tokens,
     pub(crate) tls: Tls,
     pub(crate) audit: Audit,
@@ -231,6 +233,12 @@ impl Gateway {
             Arc::clone(&ids),
             random.clone(),
         );
+        let discovery = Discovery::new(
+            state.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&ids),
+            &config.site,
+        );
         let audit_folder = folder.join(AUDIT);
         make_folder(&audit_folder)?;
         let audit = Audit::start(log.clone(), audit_folder, Arc::clone(&clock));
@@ -248,6 +256,7 @@ impl Gateway {
             sessions,
             authority,
             enrolment,
+            discovery,
             tokens,
             tls,
             audit,

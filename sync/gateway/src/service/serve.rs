@@ -21,11 +21,20 @@ use super::{
     guard::{From, guard},
     status_api, trust_api,
 };
-use crate::{access::Route, limits::service as limits, trust::PeerCertificate};
+use crate::{
+    access::Route,
+    discovery::{self, Checks},
+    limits::service as limits,
+    trust::PeerCertificate,
+};
 
 /// Every route of the gateway: what the guard knows, it lets pass to its part.
-pub(crate) const ROUTES: &[&[Route]] =
-    &[account_api::ROUTES, trust_api::ROUTES, status_api::ROUTES];
+pub(crate) const ROUTES: &[&[Route]] = &[
+    account_api::ROUTES,
+    trust_api::ROUTES,
+    status_api::ROUTES,
+    discovery::ROUTES,
+];
 
 /// Why the gateway does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +67,10 @@ impl Gateway {
             .merge(account_api::router())
             .merge(trust_api::router())
             .merge(status_api::router())
+            .with_state(Arc::clone(self))
+            .merge(self.discovery.clone().router())
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
-            .with_state(Arc::clone(self))
     }
 
     /// The set-up code to be shown, while nobody has been set up.
@@ -70,6 +80,26 @@ impl Gateway {
             .code()
             .await?
             .map(|code| code.reveal().to_owned()))
+    }
+
+    /// Starts the checks of registered services.
+    fn start_checks(&self) -> Option<Checks> {
+        // What is checked answers for itself, whoever signed its certificate: nothing secret goes there.
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .tls_backend_preconfigured(self.tls.client_config())
+            .build();
+        match client {
+            Ok(client) => {
+                let replica = self.ids.next(self.clock.now()).to_string();
+                Some(Checks::start(self.discovery.clone(), replica, client))
+            }
+            Err(error) => {
+                tracing::error!(%error, "no checks are made");
+                None
+            }
+        }
     }
 
     /// Where state, keys and log lie.
@@ -96,6 +126,7 @@ impl Bound {
         let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
         let graceful = Arc::new(GracefulShutdown::new());
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.gateway)));
+        let checks = self.gateway.start_checks();
         let mut stop = std::pin::pin!(stop);
         loop {
             let next = async {
@@ -122,6 +153,9 @@ impl Bound {
         }
         drop(self.listener);
         upkeep.abort();
+        if let Some(checks) = checks {
+            checks.stop().await;
+        }
         match Arc::try_unwrap(graceful) {
             Ok(graceful) => {
                 if timeout(limits::GRACE, graceful.shutdown()).await.is_err() {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::{CryptoProvider, ring},
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
@@ -47,6 +48,7 @@ pub struct Tls {
     names: Vec<String>,
     shown: Arc<Shown>,
     config: Arc<ServerConfig>,
+    to_services: Arc<ClientConfig>,
 }
 
 impl Tls {
@@ -55,6 +57,10 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(authority.root()?)?;
+        let to_services = ClientConfig::builder_with_provider(provider.clone())
+            .with_protocol_versions(&[&TLS13])?
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
         let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .allow_unauthenticated()
             .build()
@@ -76,12 +82,18 @@ impl Tls {
             names,
             shown,
             config: Arc::new(config),
+            to_services: Arc::new(to_services),
         })
     }
 
     /// What connections are accepted with.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+
+    /// For connections to services: those that the gateway's own authority has certified are trusted.
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        ClientConfig::clone(&self.to_services)
     }
 
     /// Shows a new certificate from the next connection on; those that are open go on.

@@ -1,5 +1,6 @@
 //! The gateway's tests.
 
+mod discovery;
 mod fleet;
 mod people;
 mod program;
