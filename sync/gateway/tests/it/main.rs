@@ -1,8 +1,11 @@
 //! The gateway's tests.
 
+mod events_postgres;
 mod fleet;
 mod people;
+mod postgres;
 mod program;
 mod rig;
 mod state;
+mod state_postgres;
 mod trust;
