@@ -1,5 +1,6 @@
 //! The gateway's tests.
 
+mod event_api;
 mod events_postgres;
 mod fleet;
 mod people;
