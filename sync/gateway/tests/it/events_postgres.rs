@@ -7,17 +7,26 @@ use std::{
 
 use events::{
     Clock, EventLog, EventType, Filter, Ids, Position, RandomIds, RecordedEvent, SystemClock,
-    SystemEvent,
+    SystemEvent, payloads::LedgerEventRecorded,
 };
-use logstore::postgres::PostgresLog;
+use ledger::{Digest, Draft, Tree};
+use logstore::{LogStoreOptions, postgres::PostgresLog};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::postgres::Server;
 
 const LONG: Duration = Duration::from_secs(20);
 
-async fn open(options: &PgConnectOptions) -> PostgresLog {
-    PostgresLog::open(options).await.expect("a log")
+/// Without ledger entries: positions are then those of the tests' own events.
+async fn open(database: &PgConnectOptions) -> PostgresLog {
+    let mut options = options();
+    options.policy = |_| false;
+    let opened = PostgresLog::open(database, options).await;
+    opened.expect("a log")
+}
+
+fn options() -> LogStoreOptions {
+    LogStoreOptions::new(Arc::new(SystemClock), Arc::new(RandomIds::default()))
 }
 
 fn event(ids: &RandomIds, number: usize) -> SystemEvent {
@@ -227,11 +236,102 @@ async fn a_text_that_the_database_cannot_hold_fails_nobody_else() {
     );
 }
 
+/// Every event has one entry, in the transaction that appended it, whoever appended it how often; each
+/// transaction's announcement says where the chain and the tree stand behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_their_entries_are_one_chain_over_all_replicas() {
+    const EACH: usize = 60;
+    let server = Server::shared();
+    let database = server.database().await;
+    let mut logs = Vec::new();
+    for _ in 0..2 {
+        let opened = PostgresLog::open(&database, options()).await;
+        logs.push(opened.expect("a log"));
+    }
+    let mut live = logs[0].committed();
+    let ids = Arc::new(RandomIds::default());
+    let mut tasks = Vec::new();
+    for publisher in 0..6 {
+        let (log, other) = (
+            logs[publisher % 2].clone(),
+            logs[(publisher + 1) % 2].clone(),
+        );
+        let ids = Arc::clone(&ids);
+        tasks.push(tokio::spawn(async move {
+            for number in 0..EACH {
+                let event = event(&ids, number);
+                // The same event at two replicas at once.
+                let (one, two) =
+                    tokio::join!(log.append(vec![event.clone()]), other.append(vec![event]));
+                assert_eq!(one.expect("an append"), two.expect("an append"));
+            }
+            let draft = Draft {
+                kind: "audit.done".into(),
+                time_ns: 1,
+                actor: "someone".into(),
+                payload: ledger::CanonicalJson::from_value(&serde_json::json!({}))
+                    .expect("a payload"),
+            };
+            log.enter(vec![draft]).await.expect("an entry");
+        }));
+    }
+    for task in tasks {
+        task.await.expect("the task");
+    }
+    let entries = logs[0].ledger_entries(0..10_000).await.expect("entries");
+    assert_eq!(
+        entries.len(),
+        6 * EACH + 6,
+        "one for each event, and those of their own"
+    );
+    let (mut previous, mut tree, mut roots) = (Digest::ZERO, Tree::new(), Vec::new());
+    for (sequence, entry) in (0..).zip(&entries) {
+        entry.check(sequence, previous).expect("an unbroken chain");
+        previous = entry.hash;
+        tree.push(entry.leaf_hash());
+        roots.push(tree.root().to_string());
+    }
+    let all = logs[1]
+        .read(Position::START, 10_000, &Filter::all())
+        .await
+        .expect("all");
+    let (told, own): (Vec<_>, Vec<_>) = all
+        .iter()
+        .partition(|recorded| recorded.event.event_type.as_str() == "ledger.event_recorded");
+    assert_eq!(own.len(), 6 * EACH);
+    let mut size = 0;
+    for recorded in told {
+        let told: LedgerEventRecorded = recorded.event.payload().expect("an announcement");
+        assert_eq!(
+            told.first_sequence, size,
+            "announcements meet without a gap"
+        );
+        size += told.entries;
+        assert_eq!(told.tree_size, size);
+        assert_eq!(told.root_hash, roots[size as usize - 1]);
+    }
+    assert_eq!(size, entries.len() as u64);
+    let end = logs[0].end().await.expect("the end");
+    assert_eq!(announced(&mut live, end).await, all);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "measures; run with --ignored --nocapture"]
 async fn measure() {
     let server = Server::shared();
-    let log = open(&server.database().await).await;
+    for (what, policy) in [
+        ("without ledger", (|_| false) as logstore::LedgerPolicy),
+        ("with ledger", logstore::ledger_all),
+    ] {
+        let mut options = options();
+        options.policy = policy;
+        let log = PostgresLog::open(&server.database().await, options).await;
+        measure_one(what, log.expect("a log")).await;
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "figures are for who asks for them")]
+async fn measure_one(what: &str, log: PostgresLog) {
     let ids = Arc::new(RandomIds::default());
     for publishers in [1, 64] {
         let begun = Instant::now();
@@ -258,7 +358,7 @@ async fn measure() {
         times.sort_unstable();
         let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
         eprintln!(
-            "PostgreSQL, {publishers} publishers: {rate:.0} events/s, ack p50 {:?}, p99 {:?}",
+            "PostgreSQL {what}, {publishers} publishers: {rate:.0} events/s, ack p50 {:?}, p99 {:?}",
             at(0.5),
             at(0.99)
         );

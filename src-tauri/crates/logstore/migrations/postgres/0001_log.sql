@@ -94,3 +94,5 @@ CREATE TABLE ledger_state (
     tree      bytea   NOT NULL,
     last_hash bytea   NOT NULL
 );
+-- Of the ledger without entries.
+INSERT INTO ledger_state VALUES (1, '', decode(repeat('00', 32), 'hex'));

@@ -1,12 +1,16 @@
 //! The event log.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use events::{
     Committed, EventLog, EventType, Filter, LogError, ParkedEvent, Position, RecordedEvent,
-    SystemEvent, Timestamp,
+    SystemEvent, Timestamp, limits::MAX_DATA_BYTES,
 };
+use ledger::{Draft, Entry};
 use sqlx::{
     AssertSqlSafe, PgPool, Row,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
@@ -22,7 +26,12 @@ use super::{
     connect, failure, migrate, with_settings,
     writer::{Append, Writer},
 };
-use crate::{LogStoreError, batch::int, limits};
+use crate::{
+    LedgerPolicy, LogStoreError, LogStoreOptions,
+    batch::int,
+    limits,
+    policy::{announces_entries, draft_of},
+};
 
 /// An event log in a PostgreSQL database that replicas share. Clones share it.
 #[derive(Clone, Debug)]
@@ -34,6 +43,7 @@ pub struct PostgresLog {
 struct Inner {
     reader: Reader,
     announcer: Arc<Announcer>,
+    policy: LedgerPolicy,
     /// Emptied by closing, which lets the writer end.
     queue: Mutex<Option<mpsc::Sender<Append>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -48,7 +58,15 @@ impl Drop for Inner {
 
 impl PostgresLog {
     /// Opens the database, brings its tables up to date and starts the writer. Needs a tokio runtime.
-    pub async fn open(base: &PgConnectOptions) -> Result<Self, LogStoreError> {
+    pub async fn open(
+        base: &PgConnectOptions,
+        LogStoreOptions {
+            clock,
+            ids,
+            source_service,
+            policy,
+        }: LogStoreOptions,
+    ) -> Result<Self, LogStoreError> {
         const OPERATION: &str = "opening the event log";
         let failed = |error| failure(OPERATION, error);
         let options = with_settings(base);
@@ -73,12 +91,16 @@ impl PostgresLog {
             connection: None,
             queue,
             announcer: Arc::clone(&announcer),
+            clock,
+            ids,
+            source_service,
         };
         let writer = tokio::spawn(writer.run());
         let follower = tokio::spawn(follow(Arc::clone(&announcer), reader.clone()));
         let inner = Inner {
             reader,
             announcer,
+            policy,
             queue: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
             follower,
@@ -91,6 +113,46 @@ impl PostgresLog {
     /// Connections for reading, and for what others keep in the same database.
     pub fn pool(&self) -> &PgPool {
         &self.inner.reader.0
+    }
+
+    /// Enters drafts into the ledger; durable when this returns. Should the connection break while it is
+    /// committed, they may stand there twice.
+    pub async fn enter(&self, entries: Vec<Draft>) -> Result<(), LogError> {
+        const OPERATION: &str = "entering into the ledger";
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for draft in &entries {
+            check_draft(OPERATION, draft)?;
+        }
+        let (answer, answered) = oneshot::channel();
+        let append = Append {
+            events: Vec::new(),
+            texts: Vec::new(),
+            drafts: Vec::new(),
+            entries,
+            answer,
+        };
+        self.send(OPERATION, append, answered).await.map(drop)
+    }
+
+    /// Entries of these sequences, in order, as they are stored: unverified.
+    pub async fn ledger_entries(&self, range: Range<u64>) -> Result<Vec<Entry>, LogStoreError> {
+        super::entries(self.pool(), range).await
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        append: Append,
+        answered: oneshot::Receiver<Result<Vec<Position>, LogError>>,
+    ) -> Result<Vec<Position>, LogError> {
+        let closed = LogError::Closed { operation };
+        let queue = self.inner.queue.lock();
+        let queue = queue.unwrap_or_else(PoisonError::into_inner).clone();
+        let sent = queue.ok_or(closed.clone())?.send(append).await;
+        sent.map_err(|_| closed.clone())?;
+        answered.await.map_err(|_| closed)?
     }
 
     /// Lets the writer finish what waits, and closes every connection.
@@ -118,6 +180,15 @@ fn check_text(operation: &'static str, texts: &[&str]) -> Result<(), LogError> {
     Ok(())
 }
 
+/// What cannot be an entry is refused before it fails others in its group.
+fn check_draft(operation: &'static str, draft: &Draft) -> Result<(), LogError> {
+    check_text(operation, &[&draft.kind, &draft.actor])?;
+    draft.check().map_err(|error| LogError::Refused {
+        operation,
+        reason: error.to_string(),
+    })
+}
+
 #[async_trait]
 impl EventLog for PostgresLog {
     async fn append(&self, events: Vec<SystemEvent>) -> Result<Vec<Position>, LogError> {
@@ -125,39 +196,42 @@ impl EventLog for PostgresLog {
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let refused = |reason: String| LogError::Refused {
+            operation: OPERATION,
+            reason,
+        };
         let mut texts = Vec::with_capacity(events.len());
+        let mut drafts = Vec::with_capacity(events.len());
         for event in &events {
             check_text(
                 OPERATION,
                 &[event.event_type.as_str(), &event.source_service],
             )?;
             let text = event.data.to_string();
-            if text.len() > events::limits::MAX_DATA_BYTES {
-                return Err(LogError::Refused {
-                    operation: OPERATION,
-                    reason: format!(
-                        "data of {} bytes, of at most {}",
-                        text.len(),
-                        events::limits::MAX_DATA_BYTES
-                    ),
-                });
+            if text.len() > MAX_DATA_BYTES {
+                return Err(refused(format!(
+                    "data of {} bytes, of at most {MAX_DATA_BYTES}",
+                    text.len()
+                )));
             }
             texts.push(text);
+            let enters = (self.inner.policy)(event) && !announces_entries(event);
+            let draft = enters.then(|| draft_of(event)).transpose();
+            let draft = draft.map_err(|error| refused(error.to_string()))?;
+            if let Some(draft) = &draft {
+                check_draft(OPERATION, draft)?;
+            }
+            drafts.push(draft);
         }
-        let closed = LogError::Closed {
-            operation: OPERATION,
-        };
-        let queue = self.inner.queue.lock();
-        let queue = queue.unwrap_or_else(PoisonError::into_inner).clone();
         let (answer, answered) = oneshot::channel();
         let append = Append {
             events,
             texts,
+            drafts,
+            entries: Vec::new(),
             answer,
         };
-        let sent = queue.ok_or(closed.clone())?.send(append).await;
-        sent.map_err(|_| closed.clone())?;
-        answered.await.map_err(|_| closed)?
+        self.send(OPERATION, append, answered).await
     }
 
     async fn read(

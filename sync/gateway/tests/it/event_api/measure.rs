@@ -94,11 +94,13 @@ async fn measure() {
         .filename(folder.path().join("log.sqlite"))
         .create_if_missing(true);
     let options = LogStoreOptions::new(Arc::new(SystemClock), Arc::new(RandomIds::default()));
-    let log = LogStore::open(base, options).await.expect("a log store");
+    let log = LogStore::open(base, options.clone())
+        .await
+        .expect("a log store");
     measure_over("SQLite with ledger", Arc::new(log)).await;
     let server = Server::shared();
-    let log = PostgresLog::open(&server.database().await)
+    let log = PostgresLog::open(&server.database().await, options)
         .await
         .expect("a log");
-    measure_over("PostgreSQL", Arc::new(log)).await;
+    measure_over("PostgreSQL with ledger", Arc::new(log)).await;
 }
