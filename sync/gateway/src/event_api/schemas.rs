@@ -271,7 +271,9 @@ pub(super) async fn put(
             "that version is registered and differs; events rely on it, so register the next one",
         )
     };
-    let same = |item: &crate::state::Item| item.value == text.as_bytes();
+    let same = |item: &crate::state::Item| {
+        serde_json::from_slice::<Value>(&item.value).is_ok_and(|known| known == schema)
+    };
     if let Some(item) = api.state.get(SPACE, &key) {
         return if same(&item) {
             Ok(StatusCode::OK)

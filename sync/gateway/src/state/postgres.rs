@@ -65,9 +65,11 @@ impl PostgresBackend {
     pub async fn open(base: &PgConnectOptions, name: Uuid) -> Result<Self, LogStoreError> {
         let options = database::with_settings(base);
         let failed = |error| database::failure("opening the state", error);
-        let mut connection = database::connect(&options).await.map_err(failed)?;
+        // Without our time limits: a migration takes as long as it takes.
+        let mut connection = database::connect(base).await.map_err(failed)?;
         database::migrate(&mut connection).await?;
         database::run_migrations(&MIGRATIONS, &mut connection).await?;
+        drop(connection);
         let readers = PgPoolOptions::new()
             .max_connections(limits::POSTGRES_READERS)
             .acquire_timeout(limits::POSTGRES_TIMEOUT)
@@ -77,7 +79,7 @@ impl PostgresBackend {
         Ok(Self {
             options,
             readers,
-            writer: Mutex::new(Some(connection)),
+            writer: Mutex::new(None),
             name,
             written: AtomicU64::new(0),
             elsewhere,

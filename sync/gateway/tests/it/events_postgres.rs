@@ -9,9 +9,11 @@ use events::{
     Clock, EventLog, EventType, Filter, Ids, Position, RandomIds, RecordedEvent, SystemClock,
     SystemEvent, payloads::LedgerEventRecorded,
 };
+use gateway::state::{Op, PostgresBackend, State};
 use ledger::{Digest, Draft, Tree};
 use logstore::{LogStoreOptions, postgres::PostgresLog};
 use sqlx::postgres::PgConnectOptions;
+use uuid::Uuid;
 
 use crate::postgres::Server;
 
@@ -209,6 +211,77 @@ async fn lost_connections_lose_and_repeat_nothing() {
             .map(|recorded| recorded.position.0)
             .eq(1..=300)
     );
+}
+
+/// What was acknowledged, here and in the state, is there after the server was killed, and once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_loses_nothing_acknowledged() {
+    const EVENTS: usize = 400;
+    let server = Server::start();
+    let database = server.database().await;
+    let mut options = options();
+    options.policy = logstore::ledger_all;
+    let log = PostgresLog::open(&database, options).await.expect("a log");
+    let backend = PostgresBackend::open(&database, Uuid::now_v7()).await;
+    let state = State::open(Arc::new(backend.expect("a backend"))).await;
+    let state = state.expect("a state");
+    let ids = Arc::new(RandomIds::default());
+    let mut tasks = Vec::new();
+    for publisher in 0..4 {
+        let (log, state, ids) = (log.clone(), state.clone(), Arc::clone(&ids));
+        tasks.push(tokio::spawn(async move {
+            let mut acknowledged = Vec::new();
+            for number in 0..EVENTS / 4 {
+                let event = event(&ids, number);
+                let key = format!("{publisher}/{number}");
+                let begun = Instant::now();
+                while let Err(error) = log.append(vec![event.clone()]).await {
+                    assert!(begun.elapsed() < LONG, "{error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                while let Err(error) = state.commit(vec![Op::put("test", key.clone(), "x")]).await {
+                    assert!(begun.elapsed() < LONG, "{error}");
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                acknowledged.push((event.event_id, key));
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            acknowledged
+        }));
+    }
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let server = &server;
+        server.crash();
+    }
+    let mut acknowledged = Vec::new();
+    for task in tasks {
+        acknowledged.extend(task.await.expect("the task"));
+    }
+    let all = log
+        .read(Position::START, 10_000, &Filter::all())
+        .await
+        .expect("all");
+    assert!(
+        all.iter()
+            .map(|recorded| recorded.position.0)
+            .eq(1..=all.len() as u64)
+    );
+    let own: Vec<_> = all
+        .iter()
+        .filter(|recorded| recorded.event.event_type.as_str() == "test.counted")
+        .collect();
+    assert_eq!(own.len(), EVENTS, "each event once");
+    let entries = log.ledger_entries(0..10_000).await.expect("entries");
+    assert_eq!(entries.len(), EVENTS, "and one entry for each");
+    let backend = PostgresBackend::open(&database, Uuid::now_v7()).await;
+    let reopened = State::open(Arc::new(backend.expect("a backend"))).await;
+    let reopened = reopened.expect("a state");
+    for (id, key) in acknowledged {
+        assert!(own.iter().any(|recorded| recorded.event.event_id == id));
+        assert_eq!(reopened.get("test", &key), state.get("test", &key), "{key}");
+        assert!(reopened.get("test", &key).is_some(), "{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

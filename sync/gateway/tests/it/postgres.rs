@@ -19,11 +19,17 @@ use sqlx::{ConnectOptions, Connection, Executor, postgres::PgConnectOptions};
 
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 
+/// What the thread that keeps a server is told.
+enum Order {
+    Crash,
+    Stop,
+}
+
 /// A running server; stopped with the last test that uses it.
 pub(crate) struct Server {
     port: u16,
     databases: AtomicU32,
-    stop: Option<(mpsc::SyncSender<()>, thread::JoinHandle<()>)>,
+    keeper: Option<(mpsc::SyncSender<Order>, thread::JoinHandle<()>)>,
     _folder: tempfile::TempDir,
 }
 
@@ -77,7 +83,8 @@ impl Server {
         server
     }
 
-    fn start() -> Self {
+    /// One for a test alone.
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let user = other_user();
         if let Some((uid, gid)) = user {
@@ -106,20 +113,31 @@ impl Server {
             ))
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.path().join("log")).expect("a log"));
-        let (stop, stopped) = mpsc::sync_channel(1);
+        let (orders, ordered) = mpsc::sync_channel(1);
         // The thread that starts the server outlives it: it is this thread's end that the server would
         // follow.
         let keeper = thread::Builder::new()
             .name("postgres".into())
             .spawn(move || {
                 let mut child = serve.spawn().expect("postgres");
-                let _ = stopped.recv();
+                while let Ok(Order::Crash) = ordered.recv() {
+                    child.kill().expect("killing the server");
+                    child.wait().expect("its end");
+                    // Its processes notice that it is gone, and until then there can be no new one.
+                    loop {
+                        child = serve.spawn().expect("postgres");
+                        thread::sleep(Duration::from_millis(300));
+                        if child.try_wait().expect("its state").is_none() {
+                            break;
+                        }
+                    }
+                }
                 interrupt(&mut child);
             });
         let server = Self {
             port,
             databases: AtomicU32::new(0),
-            stop: Some((stop, keeper.expect("a thread"))),
+            keeper: Some((orders, keeper.expect("a thread"))),
             _folder: folder,
         };
         server.wait();
@@ -170,6 +188,12 @@ impl Server {
         .await;
     }
 
+    /// Kills the server without any warning and starts it again.
+    pub(crate) fn crash(&self) {
+        let (orders, _) = self.keeper.as_ref().expect("a keeper");
+        orders.send(Order::Crash).expect("a keeper that listens");
+    }
+
     async fn run(&self, sql: String) {
         let mut connection = self
             .options("postgres")
@@ -190,8 +214,8 @@ fn interrupt(child: &mut Child) {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some((stop, keeper)) = self.stop.take() {
-            let _ = stop.send(());
+        if let Some((orders, keeper)) = self.keeper.take() {
+            let _ = orders.send(Order::Stop);
             let _ = keeper.join();
         }
     }

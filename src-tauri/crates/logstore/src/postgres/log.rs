@@ -70,8 +70,10 @@ impl PostgresLog {
         const OPERATION: &str = "opening the event log";
         let failed = |error| failure(OPERATION, error);
         let options = with_settings(base);
-        let mut connection = connect(&options).await.map_err(failed)?;
+        // Without our time limits: a migration takes as long as it takes.
+        let mut connection = connect(base).await.map_err(failed)?;
         migrate(&mut connection).await?;
+        drop(connection);
         let pool = PgPoolOptions::new()
             .max_connections(limits::POSTGRES_READERS)
             .acquire_timeout(limits::POSTGRES_STATEMENT_TIMEOUT)
