@@ -117,6 +117,16 @@ const PACKAGES: &[SystemPackage] = &[
         probe: &["faketime", "-v"],
     },
     SystemPackage {
+        apt: "postgresql",
+        need: Need::Tests,
+        reason: "the database that several gateways share",
+        probe: &[
+            "sh",
+            "-c",
+            "ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1",
+        ],
+    },
+    SystemPackage {
         apt: "dbus",
         need: Need::Tests,
         reason: "dbus-daemon: a bus of the tests' own, on which one plays logind",

@@ -31,6 +31,8 @@ mod ledger_store;
 pub mod limits;
 mod log_store;
 mod policy;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod schema;
 mod steps;
 mod unit;

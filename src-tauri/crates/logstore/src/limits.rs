@@ -54,3 +54,23 @@ pub const VERIFY_PAGE: u64 = 4_096;
 
 /// A checkpoint is due after this many new entries.
 pub const CHECKPOINT_ENTRIES: u64 = 1_024;
+
+/// PostgreSQL: connections that read (requests, consumers that catch up, the listener).
+pub const POSTGRES_READERS: u32 = 8;
+
+/// PostgreSQL: bytes of event data after which a group takes no further append; a statement's size, and
+/// the memory it costs here and there, stay bounded.
+pub const POSTGRES_GROUP_BYTES: usize = 4 * 1024 * 1024;
+
+/// PostgreSQL: longest time for one statement, waiting for a lock included.
+pub const POSTGRES_STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// PostgreSQL: a transaction that does nothing for so long is ended by the server, which frees the locks
+/// of a replica that was cut off: until then its peers cannot write.
+pub const POSTGRES_IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
+
+/// PostgreSQL: how often a replica looks for events of others although it was told of none.
+pub const POSTGRES_POLL: Duration = Duration::from_secs(1);
+
+/// PostgreSQL: wait before a lost connection for listening is opened again.
+pub const POSTGRES_RECONNECT: Duration = Duration::from_millis(500);

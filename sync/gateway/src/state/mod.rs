@@ -12,6 +12,7 @@ pub mod conformance;
 mod error;
 mod memory;
 mod mirror;
+mod postgres;
 mod sqlite;
 mod writer;
 
@@ -26,6 +27,7 @@ use crate::limits::state as limits;
 pub use error::StateError;
 pub use memory::MemoryBackend;
 use mirror::Mirror;
+pub use postgres::PostgresBackend;
 pub use sqlite::SqliteBackend;
 
 /// A name space of keys: one for each kind of thing that is kept.
@@ -154,7 +156,7 @@ pub trait Backend: Send + Sync + std::fmt::Debug + 'static {
 
     /// Waits until another replica may have written; for ever where there is only one.
     async fn changed_elsewhere(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

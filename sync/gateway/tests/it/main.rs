@@ -1,9 +1,13 @@
 //! The gateway's tests.
 
 mod discovery;
+mod event_api;
+mod events_postgres;
 mod fleet;
 mod people;
+mod postgres;
 mod program;
 mod rig;
 mod state;
+mod state_postgres;
 mod trust;

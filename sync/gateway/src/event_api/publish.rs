@@ -1,0 +1,70 @@
+//! Appending.
+
+use axum::{Json, extract::State};
+use events::{Position, SystemEvent, limits::MAX_DATA_BYTES};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EventApi,
+    fault::{Answer, Body, of_log, unprocessable},
+    query::is_type,
+};
+use crate::{Failure, limits::events as limits};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Batch {
+    events: Vec<SystemEvent>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Appended {
+    /// Of each event in turn; of one that was there already, the earlier one.
+    positions: Vec<Position>,
+}
+
+pub(super) async fn append(
+    State(api): State<EventApi>,
+    Body(Batch { events }): Body<Batch>,
+) -> Answer<Appended> {
+    if events.len() > limits::MAX_BATCH_EVENTS {
+        let detail = format!(
+            "{} events, of at most {}",
+            events.len(),
+            limits::MAX_BATCH_EVENTS
+        );
+        return Err(unprocessable("event.too_many", detail));
+    }
+    for (index, event) in events.iter().enumerate() {
+        check(&api, event).map_err(|(code, reason)| {
+            unprocessable(code, format!("event {index} is refused: {reason}"))
+        })?;
+    }
+    let positions = api.log().append(events).await;
+    positions
+        .map(|positions| Json(Appended { positions }))
+        .map_err(|error: events::LogError| -> Failure { of_log(&error) })
+}
+
+fn check(api: &EventApi, event: &SystemEvent) -> Result<(), (&'static str, String)> {
+    let malformed = |reason: &str| Err(("event.malformed", reason.to_owned()));
+    if !is_type(event.event_type.as_str()) {
+        return malformed("its type's name is malformed");
+    }
+    if event.source_service.is_empty()
+        || event.source_service.len() > limits::MAX_SOURCE_BYTES
+        || event.source_service.contains(char::is_control)
+    {
+        return malformed("its source's name is malformed");
+    }
+    // RFC 9562, section 5.7: ids sort by time.
+    if event.event_id.get_version_num() != 7 {
+        return malformed("its id is no UUID of version 7");
+    }
+    let bytes = event.data.to_string().len();
+    if bytes > MAX_DATA_BYTES {
+        let reason = format!("its data has {bytes} bytes, of at most {MAX_DATA_BYTES}");
+        return Err(("event.too_large", reason));
+    }
+    api.schemas.check(event)
+}

@@ -1,0 +1,162 @@
+//! Following the log: server-sent events and WebSocket.
+//!
+//! A stream holds its place in the log, a receiver of live batches that all streams share, and at most
+//! one page of the log while it catches up: who reads slowly falls behind and costs no more.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::{
+        State, WebSocketUpgrade,
+        ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
+    },
+    http::HeaderMap,
+    response::{IntoResponse, Response, Sse, sse},
+};
+use events::{Delivered, From, Subscription};
+use futures_util::{Stream, stream};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout},
+};
+
+use super::{
+    EventApi,
+    fault::{bad_request, unavailable},
+    query::{Wanted, after},
+};
+use crate::{Failure, limits::events as limits};
+
+/// An open stream, and its right to be one.
+struct Open {
+    events: Subscription,
+    until: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Open {
+    async fn new(api: &EventApi, wanted: &Wanted, resumed: Option<From>) -> Result<Self, Failure> {
+        if wanted.limit.is_some() {
+            return Err(bad_request("query.malformed", "a stream has no limit"));
+        }
+        let filter = wanted.filter()?;
+        let start = resumed.or(wanted.start()?).unwrap_or(From::End);
+        let permit = std::sync::Arc::clone(&api.streams).try_acquire_owned();
+        let permit = permit.map_err(|_| {
+            unavailable(
+                "events.too_many_streams",
+                "too many streams are open; try again later",
+            )
+        })?;
+        let events = api.bus.subscribe(filter, start).await.map_err(|error| {
+            tracing::error!(%error, "an event stream could not be opened");
+            unavailable(
+                "events.storage",
+                "the event log's storage failed; try again",
+            )
+        })?;
+        Ok(Self {
+            events,
+            until: Instant::now() + limits::STREAM_AGE,
+            _permit: permit,
+        })
+    }
+
+    /// The next event; none when the stream has reached its age or the log fails.
+    async fn next(&mut self) -> Option<Delivered> {
+        match tokio::time::timeout_at(self.until, self.events.next()).await {
+            Ok(Ok(delivered)) => delivered,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "an event stream ends");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+fn text_of(delivered: &Delivered) -> Option<String> {
+    // What came from JSON can be JSON again.
+    serde_json::to_string(&**delivered).ok()
+}
+
+pub(super) async fn server_sent(
+    State(api): State<EventApi>,
+    headers: HeaderMap,
+    wanted: Wanted,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
+    let resumed = match headers.get("last-event-id") {
+        None => None,
+        Some(id) => {
+            let position = id.to_str().ok().and_then(|id| id.parse().ok());
+            let position = position.ok_or_else(|| {
+                bad_request(
+                    "query.malformed",
+                    "Last-Event-ID is the position of an event",
+                )
+            })?;
+            Some(after(position)?)
+        }
+    };
+    let open = Open::new(&api, &wanted, resumed).await?;
+    let begin = sse::Event::default().retry(limits::STREAM_RETRY);
+    let events = stream::unfold((open, Some(begin)), |(mut open, begin)| async move {
+        if let Some(begin) = begin {
+            return Some((Ok(begin), (open, None)));
+        }
+        let delivered = open.next().await?;
+        let event = sse::Event::default()
+            .id(delivered.position.to_string())
+            .data(text_of(&delivered)?);
+        Some((Ok(event), (open, None)))
+    });
+    let keep_alive = sse::KeepAlive::new().interval(limits::KEEP_ALIVE);
+    Ok(Sse::new(events).keep_alive(keep_alive))
+}
+
+pub(super) async fn web_socket(
+    State(api): State<EventApi>,
+    wanted: Wanted,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Failure> {
+    let open = Open::new(&api, &wanted, None).await?;
+    Ok(upgrade
+        .max_message_size(limits::MAX_PEER_MESSAGE_BYTES)
+        .max_frame_size(limits::MAX_PEER_MESSAGE_BYTES)
+        .on_upgrade(|socket| serve(socket, open))
+        .into_response())
+}
+
+async fn serve(mut socket: WebSocket, mut open: Open) {
+    loop {
+        let message = tokio::select! {
+            delivered = open.next() => match delivered.as_ref().and_then(text_of) {
+                Some(text) => Message::text(text),
+                None => {
+                    let close = CloseFrame {
+                        code: close_code::AWAY,
+                        reason: Utf8Bytes::from_static("resume behind the last position"),
+                    };
+                    let _ = send(&mut socket, Message::Close(Some(close))).await;
+                    return;
+                }
+            },
+            heard = socket.recv() => match heard {
+                // Pings are answered by the socket itself.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Text(_) | Message::Binary(_))) => continue,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+            },
+            () = tokio::time::sleep(limits::KEEP_ALIVE) => Message::Ping(Default::default()),
+        };
+        if !send(&mut socket, message).await {
+            return;
+        }
+    }
+}
+
+/// Whether the peer took it in time.
+async fn send(socket: &mut WebSocket, message: Message) -> bool {
+    const LONGEST: Duration = limits::SEND_TIMEOUT;
+    matches!(timeout(LONGEST, socket.send(message)).await, Ok(Ok(())))
+}
