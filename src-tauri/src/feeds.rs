@@ -2,9 +2,12 @@
 //! over a Tauri channel no faster than the page takes them, and asked for anew when the engine was
 //! restarted.
 
-use crate::limits::{FEED_IN_PIECES, FEED_PIECE, FEED_RETRY, FEED_WINDOW, MAX_FEEDS};
+use crate::limits::{
+    FEED_ASK_EVERY, FEED_IN_PIECES, FEED_PIECE, FEED_RETRY, FEED_WINDOW, MAX_FEEDS,
+};
 use crate::link::{Link, lock};
 use crate::queue::Queue;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use engine_client::ClientError;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -144,19 +147,21 @@ impl Reader {
     }
 }
 
-/// Gives a message to the page; one that is short in pieces, which the page joins again.
+/// Gives a message to the page; one that is short as text in pieces, which the page reads and joins again.
 fn hand_over(channel: &Channel<InvokeResponseBody>, message: Vec<u8>) -> tauri::Result<()> {
     if message.len() > FEED_IN_PIECES {
         return channel.send(InvokeResponseBody::Raw(message));
     }
     for piece in message.chunks(FEED_PIECE) {
-        channel.send(InvokeResponseBody::Raw(piece.to_vec()))?;
+        // Base64 needs no escaping in JSON.
+        let text = format!("\"{}\"", BASE64_STANDARD.encode(piece));
+        channel.send(InvokeResponseBody::Json(text))?;
     }
     Ok(())
 }
 
 /// Sends what is queued, at most [`FEED_WINDOW`] messages ahead of what the page has taken. What it
-/// has taken is known from an empty script behind each message, answered when the page came to it.
+/// has taken is known from an empty script behind every few, answered when the page came to it.
 async fn send(shared: &Arc<Shared>, channel: &Channel<InvokeResponseBody>, window: &WebviewWindow) {
     let mut sent = 0;
     loop {
@@ -169,6 +174,9 @@ async fn send(shared: &Arc<Shared>, channel: &Channel<InvokeResponseBody>, windo
                 return;
             }
             sent += 1;
+            if sent % FEED_ASK_EVERY != 0 {
+                continue;
+            }
             let number = sent;
             let behind = Arc::clone(shared);
             let asked = window.eval_with_callback("1", move |answer| {

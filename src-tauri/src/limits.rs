@@ -6,14 +6,18 @@ use std::time::Duration;
 /// messages a second half a second of traces.
 pub(crate) const FEED_WINDOW: u64 = 16;
 
-/// Bytes of a piece in which a small message of a feed goes to the page. Tauri hands what is shorter than
-/// 1,024 bytes over with its notice, and lets the page fetch what is longer: a round trip more, in which the page
-/// may be painting (tauri 2, ipc/channel.rs, MAX_RAW_DIRECT_EXECUTE_THRESHOLD).
-pub(crate) const FEED_PIECE: usize = 1_000;
+/// Messages behind which the page is asked whether it has come so far: each question is a script of its own.
+pub(crate) const FEED_ASK_EVERY: u64 = 4;
 
-/// Messages up to this length go in such pieces. 64 rows at 250 columns a second are 5 KB every 40 ms; above, the
+/// Bytes of a piece in which a message of a feed goes to the page, as base64 in a text. Tauri hands texts of less
+/// than 8,192 bytes over with their notice, and lets the page fetch what is longer: a round trip more, in which the
+/// page may be painting (tauri 2, ipc/channel.rs, MAX_JSON_DIRECT_EXECUTE_THRESHOLD). Bytes it hands over as a list
+/// of numbers, and of less than 1,024 only: three scripts to compile in place of one.
+pub(crate) const FEED_PIECE: usize = 6_000;
+
+/// Messages up to this length go in such pieces. 256 rows at 250 columns a second are 20 KB every 40 ms; above, the
 /// page would spend more on reading pieces than on fetching the whole.
-pub(crate) const FEED_IN_PIECES: usize = 8 << 10;
+pub(crate) const FEED_IN_PIECES: usize = 24 << 10;
 
 /// Messages that wait for a page that does not take them; then the oldest envelope is dropped and
 /// counted. At 30 messages a second four seconds, and the description, gaps and marks among them.

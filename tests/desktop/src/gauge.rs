@@ -71,6 +71,7 @@ for (const [id, call] of callbacks) {
   before.set(id, call);
   callbacks.set(id, (told) => {
     if (told?.message instanceof ArrayBuffer) look(new Uint8Array(told.message));
+    if (typeof told?.message === 'string') look(Uint8Array.from(atob(told.message), (letter) => letter.charCodeAt(0)));
     return call(told);
   });
 }

@@ -126,8 +126,12 @@ function tell(bytes, onText) {
   }
 }
 
+// Bytes as they come: text of base64 where they are few (src-tauri, feeds.rs), else as they are.
 function bytesOf(message) {
   if (message instanceof Uint8Array) return message;
+  if (typeof message === "string") {
+    return Uint8Array.fromBase64?.(message) ?? Uint8Array.from(atob(message), (letter) => letter.charCodeAt(0));
+  }
   return message instanceof ArrayBuffer ? new Uint8Array(message) : Uint8Array.from(message);
 }
 
