@@ -12,7 +12,7 @@ use std::{
 
 use events::{Clock, Timestamp};
 use ledger::{CanonicalJson, Draft};
-use logstore::{LogStore, LogStoreError, UnitOfWork};
+use logstore::LogStoreError;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::{
@@ -21,6 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
+use super::storage::Storage;
 use crate::{limits::service as limits, trust::hex};
 
 /// One request, as the audit tells it. Holds opaque ids and the route's own path, never a value of it.
@@ -69,7 +70,7 @@ enum Told {
 /// Writes the audit. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    log: LogStore,
+    log: Storage,
     lines: mpsc::Sender<Told>,
 }
 
@@ -81,7 +82,7 @@ impl std::fmt::Debug for Told {
 
 impl Audit {
     /// Over the gateway's ledger; day files go to `folder`, which exists. Needs a tokio runtime.
-    pub fn start(log: LogStore, folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn start(log: Storage, folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
         let (lines, told) = mpsc::channel(limits::AUDIT_QUEUE);
         tokio::spawn(batches(log.clone(), folder, clock, told));
         Self { log, lines }
@@ -97,7 +98,7 @@ impl Audit {
                 "audit.denied"
             };
             let entry = draft(kind, asked.at, &asked.who, &asked)?;
-            self.log.commit(UnitOfWork::new().entry(entry)).await?;
+            self.log.enter(vec![entry]).await?;
         } else if self.lines.send(Told::Line(Box::new(asked))).await.is_err() {
             return Err(LogStoreError::Closed {
                 operation: "writing the audit",
@@ -145,7 +146,7 @@ struct Batch {
 }
 
 async fn batches(
-    log: LogStore,
+    log: Storage,
     folder: PathBuf,
     clock: Arc<dyn Clock>,
     mut told: mpsc::Receiver<Told>,
@@ -183,7 +184,7 @@ async fn batches(
 }
 
 async fn write(
-    log: &LogStore,
+    log: &Storage,
     folder: &Path,
     now: Timestamp,
     lines: &[Asked],
@@ -217,6 +218,6 @@ async fn write(
         return Err(error.into());
     }
     let entry = draft("audit.batch", now, "gateway", &batch)?;
-    log.commit(UnitOfWork::new().entry(entry)).await?;
+    log.enter(vec![entry]).await?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod open;
 mod serve;
 mod set_up;
 mod status_api;
+mod storage;
 mod trust_api;
 
 pub use audit::{Asked, Audit};

@@ -7,22 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use events::{Clock, Ids};
-use logstore::{LogStore, LogStoreError, LogStoreOptions};
-use sqlx::sqlite::SqliteConnectOptions;
+use events::{Bus, Clock, Ids};
+use logstore::{LogStoreError, LogStoreOptions};
 
-use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp};
+use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp, storage::Storage};
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
     config::Config,
     discovery::Discovery,
+    event_api::EventApi,
     people::{People, PeopleError, Sessions},
     random::Random,
     sealing::Sealer,
-    state::{SqliteBackend, State, StateError},
-    trust::{
-        Authority, AuthorityError, Enrolment, Keyring, KeyringError, Tls, TlsError, Tokens, hex,
-    },
+    state::{State, StateError},
+    trust::{Authority, AuthorityError, Enrolment, Keyring, KeyringError, Tls, TlsError, Tokens},
 };
 
 /// The database in the data folder.
@@ -79,9 +77,6 @@ pub enum OpenError {
     /// Routes.
     #[error("two routes contradict each other")]
     Routes(#[from] RoutesError),
-    /// The storage that is configured cannot be used.
-    #[error("the storage {0:?} is not supported by this build; `sqlite` is")]
-    Storage(String),
 }
 
 /// The parts of a gateway that runs.
@@ -89,7 +84,7 @@ pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
-    pub(crate) log: LogStore,
+    pub(crate) log: Storage,
     pub(crate) state: State,
     pub(crate) access: Access,
     pub(crate) routes: Routes,
@@ -98,6 +93,7 @@ pub struct Gateway {
     pub(crate) authority: Arc<Authority>,
     pub(crate) enrolment: Enrolment,
     pub(crate) discovery: Discovery,
+    pub(crate) events: EventApi,
     pub(crate) tokens: Tokens,
     pub(crate) tls: Tls,
     pub(crate) audit: Audit,
@@ -167,28 +163,14 @@ impl Gateway {
         ids: Arc<dyn Ids>,
         random: Random,
     ) -> Result<Arc<Self>, OpenError> {
-        if config.storage != "sqlite" {
-            return Err(OpenError::Storage(config.storage));
-        }
         let folder = config.data_dir.clone();
         make_folder(&folder)?;
         let lock = take_lock(&folder)?;
         let database = folder.join(DATABASE);
         let key = MainKey::load(&folder, database.exists(), &random)?;
-        // SQLCipher takes a raw key of 32 bytes in this form and derives nothing from it.
-        let pragma = format!("\"x'{}'\"", hex(key.derive("database").as_slice()));
-        let base = SqliteConnectOptions::new()
-            .filename(&database)
-            .create_if_missing(true)
-            .pragma("key", pragma);
-        let mut connection = logstore::connect(&base)
-            .await
-            .map_err(|error| LogStoreError::database("opening the database", error))?;
-        SqliteBackend::migrate(&mut connection).await?;
-        drop(connection);
         let options = LogStoreOptions::new(Arc::clone(&clock), Arc::clone(&ids));
-        let log = LogStore::open(base, options).await?;
-        let state = State::open(Arc::new(SqliteBackend::new(log.clone()))).await?;
+        let (log, backend) = Storage::open(&config.storage, &database, &key, options).await?;
+        let state = State::open(backend).await?;
         let sealer = Sealer::new(key.derive("secrets in the state"));
         let authority = Authority::open(
             state.clone(),
@@ -239,6 +221,8 @@ impl Gateway {
             Arc::clone(&ids),
             &config.site,
         );
+        let bus = Bus::new(log.event_log(), Arc::clone(&clock), Arc::clone(&ids));
+        let events = EventApi::new(bus, state.clone(), Arc::clone(&clock));
         let audit_folder = folder.join(AUDIT);
         make_folder(&audit_folder)?;
         let audit = Audit::start(log.clone(), audit_folder, Arc::clone(&clock));
@@ -257,6 +241,7 @@ impl Gateway {
             authority,
             enrolment,
             discovery,
+            events,
             tokens,
             tls,
             audit,

@@ -24,6 +24,7 @@ use super::{
 use crate::{
     access::Route,
     discovery::{self, Checks},
+    event_api,
     limits::service as limits,
     trust::PeerCertificate,
 };
@@ -70,6 +71,8 @@ impl Gateway {
             .with_state(Arc::clone(self))
             .merge(self.discovery.clone().router())
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
+            // Their bodies have limits of their own.
+            .merge(event_api::router(self.events.clone()))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
     }
 

@@ -37,8 +37,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
 
 /// Whether the state can be written: the one thing that every answer depends on.
 async fn writable(gateway: &Gateway) -> Result<(), String> {
-    let flushed =
-        tokio::time::timeout(limits::READY_WITHIN, gateway.log.commit(Default::default()));
+    let flushed = tokio::time::timeout(limits::READY_WITHIN, gateway.log.enter(Vec::new()));
     match flushed.await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
@@ -75,7 +74,7 @@ async fn status(State(gateway): State<Arc<Gateway>>) -> Response {
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     // An index is far below 2^53, where a double stops counting.
     let index = gateway.state.last_index() as f64;
-    let position = gateway.log.end_position().0 as f64;
+    let position = gateway.log.end_position().await.0 as f64;
     let text = gateway.metrics.render(&[
         (
             "neurascale_state_index",
