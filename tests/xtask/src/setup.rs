@@ -127,6 +127,12 @@ const PACKAGES: &[SystemPackage] = &[
         ],
     },
     SystemPackage {
+        apt: "openssl",
+        need: Need::Tests,
+        reason: "reads the gateway's certificates, and makes requests for them, as others would",
+        probe: &["openssl", "version"],
+    },
+    SystemPackage {
         apt: "dbus",
         need: Need::Tests,
         reason: "dbus-daemon: a bus of the tests' own, on which one plays logind",

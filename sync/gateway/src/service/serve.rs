@@ -35,6 +35,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     trust_api::ROUTES,
     status_api::ROUTES,
     discovery::ROUTES,
+    event_api::ROUTES,
 ];
 
 /// Why the gateway does not listen.

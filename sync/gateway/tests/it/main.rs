@@ -7,6 +7,7 @@ mod fleet;
 mod people;
 mod postgres;
 mod program;
+mod replicas;
 mod rig;
 mod state;
 mod state_postgres;

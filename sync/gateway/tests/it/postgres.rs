@@ -171,6 +171,12 @@ impl Server {
             .database(database)
     }
 
+    /// The address of a database, as the gateway's configuration has it.
+    pub(crate) fn address(&self, database: &PgConnectOptions) -> String {
+        let name = database.get_database().expect("a name");
+        format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
     /// A new, empty database.
     pub(crate) async fn database(&self) -> PgConnectOptions {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);

@@ -36,7 +36,13 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// With further arguments.
+    pub(crate) async fn start_with(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = command(folder)
+            .args(arguments)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
