@@ -6,6 +6,7 @@
 //! | `GET /v1/events` | a page: `after` or `time`, `type`, `correlation`, `limit` |
 //! | `GET /v1/events/stream` | the same as server-sent events, and on; `Last-Event-ID` resumes |
 //! | `GET /v1/events/ws` | the same over WebSocket |
+//! | `neurascale.events.v1.Events/Subscribe` | the same over gRPC |
 //! | `GET`, `PUT /v1/schemas…` | schemas of events that are not this program's own |
 //! | `…/v1/consumers…` | durable consumers: fetch under a lease, ack, nack, dead letters |
 //!
@@ -14,6 +15,7 @@
 
 mod consumers;
 mod fault;
+mod grpc;
 mod page;
 mod publish;
 mod query;
@@ -39,6 +41,11 @@ pub const ROUTES: &[(&str, &str, &str)] = &[
     ("GET", "/v1/events", "events.read"),
     ("GET", "/v1/events/stream", "events.read"),
     ("GET", "/v1/events/ws", "events.read"),
+    (
+        "POST",
+        "/neurascale.events.v1.Events/Subscribe",
+        "events.read",
+    ),
     ("GET", "/v1/schemas", "schema.read"),
     ("GET", "/v1/schemas/{type}/{version}", "schema.read"),
     ("PUT", "/v1/schemas/{type}/{version}", "schema.write"),
@@ -97,6 +104,7 @@ pub fn router(api: EventApi) -> Router {
     Router::new()
         .route("/v1/events/stream", get(stream::server_sent))
         .route("/v1/events/ws", get(stream::web_socket))
+        .route("/neurascale.events.v1.Events/Subscribe", post(grpc::serve))
         .route("/v1/schemas", get(schemas::list))
         .route("/v1/schemas/{type}/{version}", get(schemas::get))
         .route("/v1/schemas/{type}/{version}", put(schemas::put))

@@ -8,6 +8,7 @@ use super::{
     EventApi,
     fault::{Answer, Body, of_log, unprocessable},
     query::is_type,
+    schemas::UNKNOWN_SCHEMA,
 };
 use crate::{Failure, limits::events as limits};
 
@@ -36,7 +37,13 @@ pub(super) async fn append(
         return Err(unprocessable("event.too_many", detail));
     }
     for (index, event) in events.iter().enumerate() {
-        check(&api, event).map_err(|(code, reason)| {
+        let mut checked = check(&api, event);
+        if matches!(checked, Err((UNKNOWN_SCHEMA, _))) {
+            // It may have been registered at another replica a moment ago.
+            api.schemas.refresh(event).await;
+            checked = check(&api, event);
+        }
+        checked.map_err(|(code, reason)| {
             unprocessable(code, format!("event {index} is refused: {reason}"))
         })?;
     }

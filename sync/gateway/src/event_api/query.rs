@@ -34,7 +34,14 @@ impl Wanted {
 
     /// Where to begin, if it is said.
     pub(super) fn start(&self) -> Result<Option<From>, Failure> {
-        match (self.after, &self.time) {
+        Self::start_at(self.after, self.time.as_deref())
+    }
+
+    pub(super) fn start_at(
+        position: Option<u64>,
+        time: Option<&str>,
+    ) -> Result<Option<From>, Failure> {
+        match (position, time) {
             (Some(_), Some(_)) => Err(bad_request(
                 "query.malformed",
                 "begin after a position or at a time, not both",

@@ -30,6 +30,9 @@ use crate::{
 /// Registered schemas by `<type>/<version>`.
 const SPACE: Space = "event_schemas";
 
+/// Code of an event whose type and version nobody has described.
+pub(super) const UNKNOWN_SCHEMA: &str = "event.unknown_schema";
+
 /// Embeds the schemas of this program's own events, those of earlier versions included.
 macro_rules! built_in {
     ($($name:literal),* $(,)?) => {
@@ -170,13 +173,22 @@ impl Schemas {
         Some(validator)
     }
 
+    /// Reads what other replicas have registered up to now, as every commit does.
+    pub(super) async fn refresh(&self, event: &SystemEvent) {
+        let key = key_of(event.event_type.as_str(), event.schema_version);
+        let nothing = vec![Op::require(SPACE, key, Expect::Present)];
+        if let Err(error) = self.state.commit(nothing).await {
+            tracing::debug!(%error, "a schema is not known at any replica");
+        }
+    }
+
     /// Whether an event is as its type's schema says; a code and a reason if not. The reason says where
     /// and which rule, and repeats no value: those have no place in logs.
     pub(super) fn check(&self, event: &SystemEvent) -> Result<(), (&'static str, String)> {
         let (kind, version) = (event.event_type.as_str(), event.schema_version);
         let Some(validator) = self.find(&key_of(kind, version)) else {
             let reason = format!("{kind} has no schema of version {version}; register it first");
-            return Err(("event.unknown_schema", reason));
+            return Err((UNKNOWN_SCHEMA, reason));
         };
         validator.validate(&event.data).map_err(|error| {
             let path = error.instance_path().to_string();

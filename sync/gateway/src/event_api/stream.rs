@@ -3,7 +3,7 @@
 //! A stream holds its place in the log, a receiver of live batches that all streams share, and at most
 //! one page of the log while it catches up: who reads slowly falls behind and costs no more.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::{
@@ -13,7 +13,7 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response, Sse, sse},
 };
-use events::{Delivered, From, Subscription};
+use events::{Delivered, Filter, From, Subscription};
 use futures_util::{Stream, stream};
 use tokio::{
     sync::OwnedSemaphorePermit,
@@ -28,7 +28,7 @@ use super::{
 use crate::{Failure, limits::events as limits};
 
 /// An open stream, and its right to be one.
-struct Open {
+pub(super) struct Open {
     events: Subscription,
     until: Instant,
     _permit: OwnedSemaphorePermit,
@@ -39,16 +39,25 @@ impl Open {
         if wanted.limit.is_some() {
             return Err(bad_request("query.malformed", "a stream has no limit"));
         }
-        let filter = wanted.filter()?;
-        let start = resumed.or(wanted.start()?).unwrap_or(From::End);
-        let permit = std::sync::Arc::clone(&api.streams).try_acquire_owned();
+        let start = resumed.or(wanted.start()?);
+        Self::over(api, wanted.filter()?, start).await
+    }
+
+    /// Begins with the next event unless it is said where.
+    pub(super) async fn over(
+        api: &EventApi,
+        filter: Filter,
+        start: Option<From>,
+    ) -> Result<Self, Failure> {
+        let permit = Arc::clone(&api.streams).try_acquire_owned();
         let permit = permit.map_err(|_| {
             unavailable(
                 "events.too_many_streams",
                 "too many streams are open; try again later",
             )
         })?;
-        let events = api.bus.subscribe(filter, start).await.map_err(|error| {
+        let events = api.bus.subscribe(filter, start.unwrap_or(From::End)).await;
+        let events = events.map_err(|error| {
             tracing::error!(%error, "an event stream could not be opened");
             unavailable(
                 "events.storage",
@@ -63,7 +72,7 @@ impl Open {
     }
 
     /// The next event; none when the stream has reached its age or the log fails.
-    async fn next(&mut self) -> Option<Delivered> {
+    pub(super) async fn next(&mut self) -> Option<Delivered> {
         match tokio::time::timeout_at(self.until, self.events.next()).await {
             Ok(Ok(delivered)) => delivered,
             Ok(Err(error)) => {

@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::record::{InFlight, Key, More, Record, SPACE, Seen, load, save};
+use super::record::{InFlight, Key, More, Record, SPACE, Seen, find, save};
 use crate::{
     Failure,
     event_api::{
@@ -75,7 +75,7 @@ impl<'a> Fetch<'a> {
         let mut live = self.api.log().committed();
         let mut refused = 0;
         loop {
-            let seen = load(&self.api.state, self.key)?;
+            let seen = find(&self.api.state, self.key).await?;
             let filter = seen.record.settings.filter()?;
             let plan = self.plan(&seen, &filter).await?;
             let skipped = plan.scanned.0.saturating_sub(seen.record.cursor.0);

@@ -33,8 +33,8 @@ use crate::{
 };
 use fetch::{Delivery, Fetch};
 use record::{
-    DeadLetter, InFlight, Key, Record, SPACE, Seen, Settings, change, decode, encode, load,
-    missing, site_prefix,
+    DeadLetter, InFlight, Key, Record, SPACE, Seen, Settings, change, decode, encode, find,
+    missing, refresh, site_prefix,
 };
 
 /// Where a new consumer begins; an existing one goes on where it is.
@@ -105,7 +105,7 @@ pub(super) async fn get(
     Path(name): Path<String>,
 ) -> Answer<Shown> {
     let key = Key::new(&principal.site, &name)?;
-    let seen = load(&api.state, &key)?;
+    let seen = find(&api.state, &key).await?;
     shown(&api, &key, name, seen).await.map(Json)
 }
 
@@ -134,7 +134,7 @@ pub(super) async fn put(
             StatusCode::OK
         }
     };
-    let seen = load(&api.state, &key)?;
+    let seen = find(&api.state, &key).await?;
     let shown = shown(&api, &key, name, seen).await?;
     Ok((status, Json(shown)))
 }
@@ -367,7 +367,7 @@ pub(super) async fn dead(
     let key = Key::new(&principal.site, &name)?;
     let Query(query) = query
         .map_err(|_| bad_request("query.malformed", "known are after (a position) and limit"))?;
-    load(&api.state, &key)?;
+    refresh(&api.state, &key).await?;
     let limit = query.limit.unwrap_or(limits::PAGE_EVENTS);
     let limit = limit.clamp(1, limits::READ_EVENTS);
     let mut letters = Vec::new();
@@ -404,6 +404,7 @@ pub(super) async fn retry(
 ) -> Result<StatusCode, Failure> {
     let key = Key::new(&principal.site, &name)?;
     let position = Position(position);
+    refresh(&api.state, &key).await?;
     let now = api.clock.now();
     change(&api.state, &key, |record| {
         let item = api

@@ -192,12 +192,33 @@ pub(super) fn missing() -> Failure {
     not_found("consumer.not_found", "there is no such consumer")
 }
 
-pub(super) fn load(state: &State, key: &Key) -> Result<Seen, Failure> {
-    let item = state.get(SPACE, &key.progress()).ok_or_else(missing)?;
-    Ok(Seen {
+fn load(state: &State, key: &Key) -> Result<Option<Seen>, Failure> {
+    let Some(item) = state.get(SPACE, &key.progress()) else {
+        return Ok(None);
+    };
+    Ok(Some(Seen {
         record: decode(&item)?,
         modified: item.modified,
-    })
+    }))
+}
+
+/// A consumer, though it was made at another replica a moment ago.
+pub(super) async fn find(state: &State, key: &Key) -> Result<Seen, Failure> {
+    if let Some(seen) = load(state, key)? {
+        return Ok(seen);
+    }
+    refresh(state, key).await?;
+    load(state, key)?.ok_or_else(missing)
+}
+
+/// Reads what other replicas have written up to now, as every commit does.
+pub(super) async fn refresh(state: &State, key: &Key) -> Result<(), Failure> {
+    let nothing = vec![Op::require(SPACE, key.progress(), Expect::Present)];
+    match state.commit(nothing).await {
+        Ok(_) => Ok(()),
+        Err(StateError::Conflict { .. }) => Err(missing()),
+        Err(error) => Err(of_state(&error)),
+    }
 }
 
 /// Steps of a commit beside the record's own.
@@ -232,12 +253,11 @@ pub(super) async fn change<T>(
     mut change: impl FnMut(&mut Record) -> Result<(T, More), Failure>,
 ) -> Result<T, Failure> {
     for _ in 0..limits::CHANGE_ATTEMPTS {
-        let seen = load(state, key)?;
+        let seen = find(state, key).await?;
         let mut record = seen.record.clone();
         let (answer, more) = change(&mut record)?;
-        if record == seen.record && more.is_empty() {
-            return Ok(answer);
-        }
+        // Committed even if nothing changes: another replica may know what this one does not yet, such as
+        // the lease that is answered for.
         if save(state, key, &seen, &record, more).await? {
             return Ok(answer);
         }
