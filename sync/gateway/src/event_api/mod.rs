@@ -30,7 +30,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use events::{Bus, Clock, EventLog};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{limits::events as limits, state::State};
 use schemas::Schemas;
@@ -77,6 +77,7 @@ pub struct EventApi {
     clock: Arc<dyn Clock>,
     schemas: Arc<Schemas>,
     streams: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
 }
 
 impl EventApi {
@@ -89,7 +90,15 @@ impl EventApi {
             clock,
             schemas,
             streams: Arc::new(Semaphore::new(limits::MAX_STREAMS)),
+            closing: watch::Sender::new(false),
         }
+    }
+
+    /// Ends every stream and every waiting fetch, which an orderly end of the gateway would wait for;
+    /// their clients resume at another replica. New ones are turned away.
+    pub fn close(&self) {
+        self.streams.close();
+        self.closing.send_replace(true);
     }
 
     fn log(&self) -> &Arc<dyn EventLog> {

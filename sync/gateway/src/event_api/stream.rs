@@ -16,7 +16,7 @@ use axum::{
 use events::{Delivered, Filter, From, Subscription};
 use futures_util::{Stream, stream};
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, watch},
     time::{Instant, timeout},
 };
 
@@ -31,6 +31,7 @@ use crate::{Failure, limits::events as limits};
 pub(super) struct Open {
     events: Subscription,
     until: Instant,
+    closing: watch::Receiver<bool>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -67,19 +68,23 @@ impl Open {
         Ok(Self {
             events,
             until: Instant::now() + limits::STREAM_AGE,
+            closing: api.closing.subscribe(),
             _permit: permit,
         })
     }
 
-    /// The next event; none when the stream has reached its age or the log fails.
+    /// The next event; none when the stream has reached its age, the gateway closes or the log fails.
     pub(super) async fn next(&mut self) -> Option<Delivered> {
-        match tokio::time::timeout_at(self.until, self.events.next()).await {
-            Ok(Ok(delivered)) => delivered,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "an event stream ends");
-                None
-            }
-            Err(_) => None,
+        tokio::select! {
+            delivered = self.events.next() => match delivered {
+                Ok(delivered) => delivered,
+                Err(error) => {
+                    tracing::warn!(%error, "an event stream ends");
+                    None
+                }
+            },
+            _ = self.closing.wait_for(|closing| *closing) => None,
+            () = tokio::time::sleep_until(self.until) => None,
         }
     }
 }

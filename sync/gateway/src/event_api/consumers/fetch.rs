@@ -97,7 +97,7 @@ impl<'a> Fetch<'a> {
                 continue;
             }
             self.scanned = Some((filter.clone(), plan.scanned));
-            if Instant::now() >= self.deadline {
+            if Instant::now() >= self.deadline || *self.api.closing.borrow() {
                 return Ok(Delivery::default());
             }
             self.wait(&seen, &filter, &mut live).await?;
@@ -232,8 +232,10 @@ impl<'a> Fetch<'a> {
                 }
             }
         };
+        let mut closing = self.api.closing.subscribe();
         tokio::select! {
             _ = changed => Ok(()),
+            _ = closing.wait_for(|closing| *closing) => Ok(()),
             arrived = arrived => arrived,
         }
     }

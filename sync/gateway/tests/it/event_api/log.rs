@@ -344,6 +344,33 @@ async fn a_slow_subscriber_costs_others_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_closes_lets_streams_and_fetches_go() {
+    let replica = std::sync::Arc::new(Replica::in_memory().await);
+    replica
+        .done("PUT", "/v1/consumers/waiting", json!({}))
+        .await;
+    let stream = replica.stream("/v1/events/stream", None).await;
+    let fetching = {
+        let replica = std::sync::Arc::clone(&replica);
+        tokio::spawn(async move {
+            let wish = json!({ "wait_ms": 60_000 });
+            replica
+                .done("POST", "/v1/consumers/waiting/fetch", wish)
+                .await
+        })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    replica.api.close();
+    assert!(stream.ends().await);
+    let fetched = tokio::time::timeout(LONG, fetching).await.expect("in time");
+    assert_eq!(positions(&fetched.expect("the task")), [0_u64; 0]);
+    let late = replica
+        .refused("GET", "/v1/events/stream", Value::Null)
+        .await;
+    assert_eq!(late, (503, "events.too_many_streams".to_owned()));
+}
+
 #[tokio::test]
 async fn every_listed_route_is_there() {
     let replica = Replica::in_memory().await;

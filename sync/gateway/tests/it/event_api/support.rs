@@ -23,6 +23,7 @@ pub(super) const LONG: Duration = Duration::from_secs(20);
 pub(super) struct Replica {
     pub(super) address: std::net::SocketAddr,
     pub(super) log: Arc<dyn EventLog>,
+    pub(super) api: EventApi,
     client: Client<HttpConnector, Full<Bytes>>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -50,7 +51,8 @@ impl Replica {
             roles: vec![Role::Service],
             consumer: "test".into(),
         };
-        let routes = router(EventApi::new(bus, state, clock)).layer(Extension(principal));
+        let api = EventApi::new(bus, state, clock);
+        let routes = router(api.clone()).layer(Extension(principal));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port");
@@ -64,6 +66,7 @@ impl Replica {
         Self {
             address,
             log,
+            api,
             client,
             server,
         }
@@ -151,6 +154,20 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Whether it ends without a further event.
+    pub(super) async fn ends(mut self) -> bool {
+        let rest = async {
+            let mut rest = self.text;
+            while let Some(frame) = self.body.frame().await {
+                let data = frame.expect("a frame").into_data().expect("data");
+                rest.push_str(std::str::from_utf8(&data).expect("a text"));
+            }
+            rest
+        };
+        let rest = tokio::time::timeout(LONG, rest).await;
+        rest.is_ok_and(|rest| !rest.contains("data:"))
+    }
+
     /// Id and data of the next event.
     pub(super) async fn next(&mut self) -> (u64, Value) {
         let next = async {
