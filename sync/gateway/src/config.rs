@@ -12,6 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use protocol::Role;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Requests that a consumer may make.
     pub limits: RequestLimits,
+    /// Who else may say who somebody is: identity providers whose tokens are taken.
+    pub issuers: Vec<IssuerConfig>,
     /// What is logged, as `tracing` filters say it (`info`, `gateway=debug`).
     pub log: String,
 }
@@ -55,6 +58,24 @@ pub struct RequestLimits {
     pub per_hour: u32,
 }
 
+/// An identity provider whose tokens are taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Its name, as its tokens' `iss` says it.
+    pub iss: String,
+    /// The audience that its tokens must be for.
+    pub audience: String,
+    /// Whose limits apply to those whom it speaks of, and part of their ids.
+    pub consumer: String,
+    /// Its key set: an address (`https://…`) or a file.
+    pub jwks: String,
+    /// The site of those whom it speaks of.
+    pub site: String,
+    /// Their roles.
+    pub roles: Vec<Role>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -65,6 +86,7 @@ impl Default for Config {
             site: "default".to_owned(),
             storage: "sqlite".to_owned(),
             cors_origins: Vec::new(),
+            issuers: Vec::new(),
             limits: RequestLimits::default(),
             log: "info".to_owned(),
         }
@@ -388,6 +410,29 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     let storage = &config.storage;
     if storage != "sqlite" && !storage.starts_with("postgres://") {
         return wrong("storage", "`sqlite` or `postgres://…` is due");
+    }
+    for issuer in &config.issuers {
+        // Whoever can change the answer on the way decides who is who.
+        let plain = issuer.jwks.starts_with("http://");
+        let loopback = ["http://127.0.0.1", "http://localhost"];
+        if plain && !loopback.iter().any(|start| issuer.jwks.starts_with(start)) {
+            return wrong(
+                "issuers",
+                "a key set is fetched over https, or read from a file",
+            );
+        }
+        if issuer.roles.is_empty() || issuer.roles.contains(&Role::SuperAdmin) {
+            return wrong(
+                "issuers",
+                "at least one role is due, and none that runs the gateway",
+            );
+        }
+        if !word(&issuer.consumer) || !word(&issuer.site) {
+            return wrong(
+                "issuers",
+                "consumer and site have small letters, digits and hyphens",
+            );
+        }
     }
     for origin in &config.cors_origins {
         let sound = origin.starts_with("https://") || origin.starts_with("http://localhost");

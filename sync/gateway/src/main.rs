@@ -8,7 +8,7 @@ use events::{RandomIds, SystemClock};
 use gateway::{
     config::{self, Loaded},
     random::Random,
-    service::{Gateway, bind},
+    service::{Gateway, KEY_NAME, backup, bind, restore},
 };
 
 /// Edge, trust, discovery, configuration and events of a fleet of workstations.
@@ -31,6 +31,19 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Copy the database, encrypted, while the gateway runs or does not. Keep `gateway.key` apart from it.
+    Backup(Copy),
+    /// Put a backup in place of the database. What was there is kept beside it. No gateway may run.
+    Restore(Copy),
+}
+
+/// A backup, and the gateway that it is of.
+#[derive(Debug, Args)]
+struct Copy {
+    #[command(flatten)]
+    settings: Settings,
+    /// File of the backup.
+    file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +101,8 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve(settings) => serve(settings.load()?),
         Command::CheckConfig { settings, json } => check(&settings.load()?, json),
+        Command::Backup(copy) => copied(&copy, true),
+        Command::Restore(copy) => copied(&copy, false),
     }
 }
 
@@ -107,6 +122,27 @@ fn check(loaded: &Loaded, json: bool) -> Result<()> {
     }
     for (name, value, source) in loaded.table() {
         writeln!(out, "{name:24} {value:40} {source}")?;
+    }
+    Ok(())
+}
+
+fn copied(copy: &Copy, out: bool) -> Result<()> {
+    let config = copy.settings.load()?.config;
+    anyhow::ensure!(
+        config.storage == "sqlite",
+        "this gateway keeps its data in PostgreSQL: back it up and restore it with pg_dump and pg_restore, \
+         and keep {} with it",
+        config.data_dir.join(KEY_NAME).display()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut said = std::io::stdout().lock();
+    if out {
+        runtime.block_on(backup(&config.data_dir, &copy.file))?;
+        writeln!(said, "{}", copy.file.display())?;
+    } else if let Some(kept) = runtime.block_on(restore(&config.data_dir, &copy.file))? {
+        writeln!(said, "what was there before: {}", kept.display())?;
     }
     Ok(())
 }

@@ -53,3 +53,14 @@ pub const MAX_REQUEST_BYTES: usize = 16 * 1024;
 
 /// The gateway looks this often whether a key or certificate of its own is due for the next.
 pub const ROTATION_LOOK: Duration = HOUR;
+
+/// How often another issuer's key set is looked at …
+pub const KEY_SET_EVERY: Duration = Duration::from_secs(5 * 60);
+/// … at most, whatever tokens come …
+pub const KEY_SET_AT_MOST_EVERY: Duration = Duration::from_secs(5);
+/// … and how long its answer may take.
+pub const KEY_SET_TIMEOUT: Duration = Duration::from_secs(10);
+/// Largest key set, bytes, and most keys of it that are kept.
+pub const KEY_SET_BYTES: usize = 256 * 1024;
+/// See [`KEY_SET_BYTES`].
+pub const KEYS_IN_A_SET: usize = 100;

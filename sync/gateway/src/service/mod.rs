@@ -3,6 +3,7 @@
 
 mod account_api;
 mod audit;
+mod backup;
 mod guard;
 mod keys;
 mod metrics;
@@ -14,6 +15,7 @@ mod storage;
 mod trust_api;
 
 pub use audit::{Asked, Audit};
+pub use backup::{BackupError, backup, restore};
 pub use keys::{KEY_NAME, KeyError, MainKey};
 pub use open::{Gateway, OpenError};
 pub use serve::{Bound, ServeError, bind};

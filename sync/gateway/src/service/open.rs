@@ -13,18 +13,21 @@ use logstore::{LogStoreError, LogStoreOptions};
 use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp, storage::Storage};
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
-    config::Config,
+    config::{Config, IssuerConfig},
     discovery::Discovery,
     event_api::EventApi,
     people::{People, PeopleError, Sessions},
     random::Random,
     sealing::Sealer,
     state::{State, StateError},
-    trust::{Authority, AuthorityError, Enrolment, Keyring, KeyringError, Tls, TlsError, Tokens},
+    trust::{
+        Authority, AuthorityError, Enrolment, ExternalIssuer, KeySet, KeySource, Keyring,
+        KeyringError, Tls, TlsError, Tokens,
+    },
 };
 
 /// The database in the data folder.
-const DATABASE: &str = "gateway.sqlite";
+pub(crate) const DATABASE: &str = "gateway.sqlite";
 /// Held while a gateway runs on the folder.
 const LOCK: &str = "gateway.lock";
 /// Day files of the audit.
@@ -110,7 +113,7 @@ impl std::fmt::Debug for Gateway {
     }
 }
 
-fn failed<'a>(
+pub(crate) fn failed<'a>(
     operation: &'static str,
     path: &'a Path,
 ) -> impl FnOnce(io::Error) -> OpenError + use<'a> {
@@ -134,7 +137,7 @@ fn make_folder(path: &Path) -> Result<(), OpenError> {
         .map_err(failed("making the folder", path))
 }
 
-fn take_lock(folder: &Path) -> Result<fs::File, OpenError> {
+pub(crate) fn take_lock(folder: &Path) -> Result<fs::File, OpenError> {
     let path = folder.join(LOCK);
     let mut file = fs::OpenOptions::new()
         .create(true)
@@ -152,6 +155,22 @@ fn take_lock(folder: &Path) -> Result<fs::File, OpenError> {
         }
         Err(fs::TryLockError::WouldBlock) => Err(OpenError::Locked(folder.to_owned())),
         Err(fs::TryLockError::Error(error)) => Err(failed("locking", &path)(error)),
+    }
+}
+
+fn external(config: &IssuerConfig) -> ExternalIssuer {
+    let source = if config.jwks.starts_with("https://") || config.jwks.starts_with("http://") {
+        KeySource::Url(config.jwks.clone())
+    } else {
+        KeySource::File(config.jwks.clone().into())
+    };
+    ExternalIssuer {
+        iss: config.iss.clone(),
+        audience: config.audience.clone(),
+        consumer: config.consumer.clone(),
+        site: config.site.clone(),
+        roles: config.roles.clone(),
+        keys: KeySet::new(source),
     }
 }
 
@@ -186,11 +205,12 @@ impl Gateway {
             random.clone(),
         );
         let keyring = Arc::new(keyring.await?);
+        let external: Vec<_> = config.issuers.iter().map(external).collect();
         let issuer = format!("https://{}:{}", config.names[0], config.listen.port());
         let tokens = Tokens::new(
             keyring,
             &issuer,
-            Vec::new(),
+            external,
             Arc::clone(&clock),
             Arc::clone(&ids),
         );

@@ -86,24 +86,23 @@ impl Gateway {
             .map(|code| code.reveal().to_owned()))
     }
 
-    /// Starts the checks of registered services.
-    fn start_checks(&self) -> Option<Checks> {
-        // What is checked answers for itself, whoever signed its certificate: nothing secret goes there.
+    /// What the gateway asks others with: services that it checks, issuers whose keys it fetches. Certificates
+    /// of its own authority are trusted, and those that the machine trusts.
+    fn outside(&self) -> Option<reqwest::Client> {
         let client = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .tls_backend_preconfigured(self.tls.client_config())
             .build();
-        match client {
-            Ok(client) => {
-                let replica = self.ids.next(self.clock.now()).to_string();
-                Some(Checks::start(self.discovery.clone(), replica, client))
-            }
-            Err(error) => {
-                tracing::error!(%error, "no checks are made");
-                None
-            }
-        }
+        client
+            .inspect_err(|error| tracing::error!(%error, "nothing is asked of others"))
+            .ok()
+    }
+
+    /// Starts the checks of registered services.
+    fn start_checks(&self, client: reqwest::Client) -> Checks {
+        let replica = self.ids.next(self.clock.now()).to_string();
+        Checks::start(self.discovery.clone(), replica, client)
     }
 
     /// Where state, keys and log lie.
@@ -130,7 +129,17 @@ impl Bound {
         let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
         let graceful = Arc::new(GracefulShutdown::new());
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.gateway)));
-        let checks = self.gateway.start_checks();
+        let outside = self.gateway.outside();
+        let checks = outside
+            .clone()
+            .map(|client| self.gateway.start_checks(client));
+        let key_sets: Vec<_> = outside
+            .iter()
+            .flat_map(|client| {
+                let issuers = self.gateway.tokens.external().iter();
+                issuers.map(|issuer| tokio::spawn(issuer.keys.clone().keep(client.clone())))
+            })
+            .collect();
         let mut stop = std::pin::pin!(stop);
         loop {
             let next = async {
@@ -156,7 +165,10 @@ impl Bound {
             }
         }
         drop(self.listener);
+        // Streams and waiting fetches would never end by themselves.
+        self.gateway.events.close();
         upkeep.abort();
+        key_sets.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(checks) = checks {
             checks.stop().await;
         }

@@ -19,6 +19,16 @@ use crate::{
     trust::hex,
 };
 
+/// How the gateway's own database is opened.
+pub(crate) fn sqlite_options(database: &Path, key: &MainKey) -> SqliteConnectOptions {
+    // SQLCipher takes a raw key of 32 bytes in this form and derives nothing from it.
+    let pragma = format!("\"x'{}'\"", hex(key.derive("database").as_slice()));
+    SqliteConnectOptions::new()
+        .filename(database)
+        .create_if_missing(true)
+        .pragma("key", pragma)
+}
+
 /// Event log and ledger, wherever they are kept.
 #[derive(Clone, Debug)]
 pub(crate) enum Storage {
@@ -35,12 +45,7 @@ impl Storage {
         options: LogStoreOptions,
     ) -> Result<(Self, Arc<dyn Backend>), LogStoreError> {
         if storage == "sqlite" {
-            // SQLCipher takes a raw key of 32 bytes in this form and derives nothing from it.
-            let pragma = format!("\"x'{}'\"", hex(key.derive("database").as_slice()));
-            let base = SqliteConnectOptions::new()
-                .filename(database)
-                .create_if_missing(true)
-                .pragma("key", pragma);
+            let base = sqlite_options(database, key);
             let mut connection = logstore::connect(&base)
                 .await
                 .map_err(|error| LogStoreError::database("opening the database", error))?;

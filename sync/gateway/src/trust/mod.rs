@@ -7,6 +7,7 @@
 mod authority;
 mod enrolment;
 mod jws;
+mod key_sets;
 mod keyring;
 mod tls;
 mod tokens;
@@ -15,6 +16,7 @@ pub(crate) use authority::hex;
 pub use authority::{Authority, AuthorityError, Issued, Peer, Subject, SubjectKind};
 pub use enrolment::{Enrolled, Enrolment, EnrolmentCode, EnrolmentError};
 pub use jws::{Algorithm, JwsError, PublicKey};
+pub use key_sets::{KeySet, KeySetError, KeySource};
 pub use keyring::{Keyring, KeyringError};
 pub use tls::{PeerCertificate, Tls, TlsError};
 pub use tokens::{Claims, ExternalIssuer, TokenError, Tokens};

@@ -57,9 +57,15 @@ impl Tls {
         let provider = Arc::new(ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(authority.root()?)?;
+        let mut trusted = roots.clone();
+        let native = rustls_native_certs::load_native_certs();
+        for error in native.errors {
+            tracing::debug!(%error, "a certificate of the machine's store was not read");
+        }
+        trusted.add_parsable_certificates(native.certs);
         let to_services = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&TLS13])?
-            .with_root_certificates(roots.clone())
+            .with_root_certificates(trusted)
             .with_no_client_auth();
         let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
             .allow_unauthenticated()
@@ -91,7 +97,8 @@ impl Tls {
         Arc::clone(&self.config)
     }
 
-    /// For connections to services: those that the gateway's own authority has certified are trusted.
+    /// For connections to others: certificates of the gateway's own authority are trusted, and those that the
+    /// machine trusts.
     pub(crate) fn client_config(&self) -> ClientConfig {
         ClientConfig::clone(&self.to_services)
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Keyring, KeyringError, PublicKey,
-    jws::{Jwk, JwsError, Unproven},
+    KeySet, Keyring, KeyringError,
+    jws::{JwsError, Unproven},
 };
 use crate::limits::trust as limits;
 
@@ -117,50 +117,8 @@ pub struct ExternalIssuer {
     pub site: String,
     /// Their roles.
     pub roles: Vec<Role>,
-    keys: Vec<(Option<String>, PublicKey)>,
-}
-
-impl ExternalIssuer {
-    /// With a key set as published (RFC 7517); keys of kinds that are not taken are left out.
-    pub fn new(
-        iss: &str,
-        audience: &str,
-        consumer: &str,
-        (site, roles): (&str, &[Role]),
-        key_set: &serde_json::Value,
-    ) -> Self {
-        let keys = key_set["keys"].as_array().cloned().unwrap_or_default();
-        let keys = keys
-            .into_iter()
-            .filter_map(|key| {
-                let jwk: Jwk = serde_json::from_value(key).ok()?;
-                Some((jwk.kid.clone(), PublicKey::from_jwk(&jwk)?))
-            })
-            .collect();
-        Self {
-            iss: iss.to_owned(),
-            audience: audience.to_owned(),
-            consumer: consumer.to_owned(),
-            site: site.to_owned(),
-            roles: roles.to_vec(),
-            keys,
-        }
-    }
-
-    /// The key of an id. A token without one is taken only where there is one key to choose from.
-    fn find(&self, kid: Option<&str>) -> Option<&PublicKey> {
-        match kid {
-            Some(_) => self
-                .keys
-                .iter()
-                .find(|(id, _)| id.as_deref() == kid)
-                .map(|(_, key)| key),
-            None => match &self.keys[..] {
-                [(_, only)] => Some(only),
-                _ => None,
-            },
-        }
-    }
+    /// Its keys.
+    pub keys: KeySet,
 }
 
 /// Makes and checks tokens.
@@ -195,6 +153,11 @@ impl Tokens {
             clock,
             ids,
         }
+    }
+
+    /// Issuers beside the gateway.
+    pub fn external(&self) -> &[ExternalIssuer] {
+        &self.external
     }
 
     /// The keys under it.
@@ -256,9 +219,9 @@ impl Tokens {
             .iter()
             .find(|external| external.iss == iss)
             .ok_or(TokenError::UnknownIssuer)?;
-        let key = external.find(kid).ok_or(TokenError::UnknownKey)?;
+        let key = external.keys.find(kid).ok_or(TokenError::UnknownKey)?;
         // An issuer says who somebody is; what they may be here is configured, not claimed.
-        let claims: ForeignClaims = unproven.prove(key)?;
+        let claims: ForeignClaims = unproven.prove(&key)?;
         let claims = claims.known();
         self.holds(&claims, &external.audience)?;
         let principal = Principal {

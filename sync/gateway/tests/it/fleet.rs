@@ -472,3 +472,67 @@ fn rounds() -> u64 {
         5
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_made_while_it_runs_brings_everything_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Program::start(folder.path()).await;
+    let root = gateway.first_person().await;
+    settle(folder.path());
+    let put = async |value: &'static str| {
+        let sent = root
+            .request(Method::PUT, "/v1/kv/a")
+            .body(value)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(sent.status(), StatusCode::OK);
+    };
+    put("before").await;
+    let copy = folder.path().join("copy");
+    let run = async |verb: &str, file: &std::path::Path| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_neurascale-gateway"));
+        command
+            .arg(verb)
+            .arg("--data-dir")
+            .arg(folder.path())
+            .arg(file);
+        command.output().await.unwrap()
+    };
+    let made = run("backup", &copy).await;
+    assert!(made.status.success(), "{made:?}");
+    assert!(
+        !run("backup", &copy).await.status.success(),
+        "a backup is not written over"
+    );
+    put("after").await;
+    assert!(
+        !run("restore", &copy).await.status.success(),
+        "not while a gateway runs"
+    );
+    gateway.stop().await;
+    let bytes = fs::read(&copy).unwrap();
+    for needle in [&b"SQLite format"[..], b"before", b"root"] {
+        assert!(
+            !bytes.windows(needle.len()).any(|part| part == needle),
+            "it is encrypted"
+        );
+    }
+    let damaged = folder.path().join("damaged");
+    let mut changed = bytes.clone();
+    changed[bytes.len() / 2] ^= 1;
+    fs::write(&damaged, changed).unwrap();
+    let refused = run("restore", &damaged).await;
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("not sound"),
+        "{refused:?}"
+    );
+    let restored = run("restore", &copy).await;
+    assert!(restored.status.success(), "{restored:?}");
+    let gateway = Program::start(folder.path()).await;
+    let root = gateway.first_person().await;
+    let value = root.get("/v1/kv/a?raw").await.text().await.unwrap();
+    assert_eq!(value, "before");
+    assert_is_sound(&root.entries().await);
+    gateway.stop().await;
+}

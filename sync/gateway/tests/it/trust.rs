@@ -9,8 +9,8 @@ use std::{
 };
 
 use gateway::trust::{
-    Authority, Enrolment, EnrolmentError, ExternalIssuer, Keyring, Subject, SubjectKind,
-    TokenError, Tokens,
+    Authority, Enrolment, EnrolmentError, ExternalIssuer, KeySet, KeySource, Keyring, Subject,
+    SubjectKind, TokenError, Tokens,
 };
 use protocol::{Principal, Role};
 use serde_json::json;
@@ -386,14 +386,13 @@ async fn what_another_issuer_says_of_roles_and_sites_decides_nothing() {
         other.ids.clone(),
     );
     let keys = theirs.keyring().published().unwrap();
-    let issuer = |audience: &str, keys: &serde_json::Value| {
-        ExternalIssuer::new(
-            "https://id.hospital.test",
-            audience,
-            "hospital",
-            ("north", &[Role::Researcher]),
-            keys,
-        )
+    let issuer = |audience: &str, keys: &serde_json::Value| ExternalIssuer {
+        iss: "https://id.hospital.test".to_owned(),
+        audience: audience.to_owned(),
+        consumer: "hospital".to_owned(),
+        site: "north".to_owned(),
+        roles: vec![Role::Researcher],
+        keys: KeySet::new(KeySource::Given(keys.clone())),
     };
     let mut greedy = somebody();
     greedy.roles = vec![Role::SuperAdmin];
@@ -476,4 +475,78 @@ async fn a_code_enrols_one_key_which_is_renewed_after_expiry_and_never_after_its
 
 fn pass(clock: &SetClock) {
     clock.pass_s(2 * 86_400);
+}
+
+/// An issuer that replaces its key: its new tokens are taken within seconds, and its old ones no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_follows_its_issuer() {
+    let ground = ground().await;
+    let published = Arc::new(std::sync::Mutex::new(json!({ "keys": [] })));
+    let shown = Arc::clone(&published);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let app = axum::Router::new().route(
+        "/keys",
+        axum::routing::get(move || async move { axum::Json(shown.lock().unwrap().clone()) }),
+    );
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(
+            rustls::ClientConfig::builder_with_provider(Arc::new(
+                rustls::crypto::ring::default_provider(),
+            ))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth(),
+        )
+        .build()
+        .unwrap();
+    let theirs = self::tokens(&self::ground().await, vec![]).await;
+    let set = KeySet::new(KeySource::Url(url));
+    assert!(
+        set.refresh(&client).await.is_err(),
+        "a set without keys replaces none"
+    );
+    let issuer = ExternalIssuer {
+        iss: ISSUER.to_owned(),
+        audience: ISSUER.to_owned(),
+        consumer: "hospital".to_owned(),
+        site: "north".to_owned(),
+        roles: vec![Role::Researcher],
+        keys: set.clone(),
+    };
+    let keyring = Keyring::open(
+        ground.state.clone(),
+        ground.sealer.clone(),
+        ground.clock.clone(),
+        gateway::random::Random::from_seed(77),
+    );
+    let ours = Tokens::new(
+        Arc::new(keyring.await.unwrap()),
+        "https://ours.test",
+        vec![issuer],
+        ground.clock.clone(),
+        ground.ids.clone(),
+    );
+    let token = || {
+        theirs
+            .issue(&somebody(), Duration::from_secs(60), None, None)
+            .unwrap()
+    };
+    *published.lock().unwrap() = theirs.keyring().published().unwrap();
+    set.refresh(&client).await.unwrap();
+    let old = token();
+    assert!(ours.check(&old).is_ok());
+    theirs.keyring().replace_all().await.unwrap();
+    *published.lock().unwrap() = theirs.keyring().published().unwrap();
+    let keeping = tokio::spawn(set.keep(client));
+    let begun = tokio::time::Instant::now();
+    while ours.check(&token()).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(15));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(matches!(ours.check(&old), Err(TokenError::UnknownKey)));
+    keeping.abort();
 }
