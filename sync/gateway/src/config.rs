@@ -22,7 +22,7 @@ use crate::limits;
 pub const ENVIRONMENT_PREFIX: &str = "NEURASCALE_GATEWAY_";
 
 /// Names of the environment that begin so and belong to the command line.
-const NOT_SETTINGS: [&str; 3] = ["CONFIG", "TOKEN", "URL"];
+const NOT_SETTINGS: [&str; 2] = ["CONFIG", "PASSWORD"];
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! `neurascale-gateway`: the gateway of a fleet.
 
+mod try_out;
+
 use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
@@ -31,6 +33,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// See it at work: sets the first person up, registers a service of its own and calls it through the gateway.
+    TryOut(try_out::TryOut),
     /// Copy the database, encrypted, while the gateway runs or does not. Keep `gateway.key` apart from it.
     Backup(Copy),
     /// Put a backup in place of the database. What was there is kept beside it. No gateway may run.
@@ -101,6 +105,12 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve(settings) => serve(settings.load()?),
         Command::CheckConfig { settings, json } => check(&settings.load()?, json),
+        Command::TryOut(try_out) => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(try_out.run(&config::Config::default().data_dir))
+        }
         Command::Backup(copy) => copied(&copy, true),
         Command::Restore(copy) => copied(&copy, false),
     }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use axum::{
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Asked, Gateway};
 use crate::{
     Failure,
-    access::ANONYMOUS,
+    access::{ANONYMOUS, Matched},
     limits::service as limits,
     trust::{Peer, PeerCertificate, SubjectKind, TokenError},
 };
@@ -28,10 +28,6 @@ const CONSUL_TOKEN: HeaderName = HeaderName::from_static("x-consul-token");
 
 /// Name of the header in which who runs the gateway names another site than their own.
 const SITE: HeaderName = HeaderName::from_static("x-neurascale-site");
-
-/// Where a connection comes from: an extension of its requests.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct From(pub(crate) SocketAddr);
 
 /// The session that a request's token belongs to: an extension.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +55,12 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Gateway {
+    /// Which route a request is for.
+    fn matched(&self, request: &Request) -> Option<Matched> {
+        self.routes
+            .find(request.method().as_str(), request.uri().path())
+    }
+
     /// The peer of a connection, if its certificate is one that still counts.
     fn peer(&self, certificate: Option<&PeerCertificate>) -> Result<Option<Peer>, Failure> {
         let Some(PeerCertificate(der)) = certificate else {
@@ -157,7 +159,15 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
         .then(|| id.to_owned())
 }
 
-/// The guard, as axum's middleware.
+/// What the guard has found out about a request: an extension that [`enforce`] acts on.
+#[derive(Debug, Clone)]
+struct Verdict {
+    asked: Asked,
+    refusal: Option<Failure>,
+}
+
+/// Finds out who asks for what and whether they may; what comes of it is [`enforce`]'s. Between the two stands
+/// the limit on requests, so that who is refused is counted as well, and nobody fills the ledger with refusals.
 pub(crate) async fn guard(
     State(gateway): State<Arc<Gateway>>,
     mut request: Request,
@@ -167,7 +177,7 @@ pub(crate) async fn guard(
     let id = request_id(request.headers())
         .unwrap_or_else(|| gateway.ids.next(gateway.clock.now()).to_string());
     let method = request.method().as_str().to_owned();
-    let Some(matched) = gateway.routes.find(&method, request.uri().path()) else {
+    let Some(matched) = gateway.matched(&request) else {
         gateway
             .metrics
             .count("unmatched", &method, 404, begun.elapsed());
@@ -190,10 +200,12 @@ pub(crate) async fn guard(
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail),
         );
     };
-    let from = request.extensions().get::<From>().map(|from| from.0.ip());
+    let from = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|from| from.0.ip());
     let certificate = request.extensions().get::<PeerCertificate>().cloned();
-    let known = gateway.known(request.headers(), certificate.as_ref());
-    let (known, invalid) = match known {
+    let (known, invalid) = match gateway.known(request.headers(), certificate.as_ref()) {
         Ok(known) => (known, None),
         Err(failure) => (None, Some(failure)),
     };
@@ -208,7 +220,20 @@ pub(crate) async fn guard(
         .to_owned();
     let principal = known.as_ref().map(|known| &known.principal);
     let decision = gateway.access.decide(principal, action, &site, None);
-    let mut asked = Asked {
+    // A token that does not hold is a refusal also where nobody need be known: whoever brings one means to be
+    // somebody, and has to learn that they are not.
+    let refusal = invalid.or_else(|| {
+        (!decision.allowed).then(|| {
+            if known.is_some() {
+                let detail = "your role may not do this, or not at this site";
+                Failure::new(StatusCode::FORBIDDEN, "access.denied", detail)
+            } else {
+                let detail = "sign in, or show a certificate of this gateway's";
+                Failure::new(StatusCode::UNAUTHORIZED, "auth.required", detail)
+            }
+        })
+    });
+    let asked = Asked {
         at: gateway.clock.now(),
         request_id: id.clone(),
         who: principal
@@ -218,46 +243,54 @@ pub(crate) async fn guard(
         action,
         method: method.clone(),
         route: matched.path,
-        // A token that does not hold is a refusal also where nobody need be known: whoever brings one
-        // means to be somebody, and has to learn that they are not.
-        allowed: decision.allowed && invalid.is_none(),
+        allowed: refusal.is_none(),
         policies: decision.policies,
         status: None,
         from,
     };
-    let response = if let Some(failure) = invalid {
-        answered(&id, failure)
-    } else if !asked.allowed {
-        let failure = if known.is_some() {
-            let detail = "your role may not do this, or not at this site";
-            Failure::new(StatusCode::FORBIDDEN, "access.denied", detail)
-        } else {
-            let detail = "sign in, or show a certificate of this gateway's";
-            Failure::new(StatusCode::UNAUTHORIZED, "auth.required", detail)
-        };
-        answered(&id, failure)
-    } else {
-        if let Some(Known {
-            mut principal,
-            session,
-        }) = known
-        {
-            principal.site = site;
-            request.extensions_mut().insert(principal);
-            if let Some(session) = session {
-                request.extensions_mut().insert(InSession(session));
-            }
+    if let Some(Known {
+        mut principal,
+        session,
+    }) = known
+    {
+        principal.site = site;
+        request.extensions_mut().insert(principal);
+        if let Some(session) = session {
+            request.extensions_mut().insert(InSession(session));
         }
-        if let Ok(value) = HeaderValue::from_str(&id) {
-            request.headers_mut().insert(REQUEST_ID, value);
-        }
-        with_id(&id, next.run(request).await)
+    }
+    request.extensions_mut().insert(Verdict { asked, refusal });
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        request.headers_mut().insert(REQUEST_ID, value);
+    }
+    let response = with_id(&id, next.run(request).await);
+    gateway.metrics.count(
+        matched.path,
+        &method,
+        response.status().as_u16(),
+        begun.elapsed(),
+    );
+    response
+}
+
+/// Does what the guard has found to be due, and puts it on record before the answer is given.
+pub(crate) async fn enforce(
+    State(gateway): State<Arc<Gateway>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(Verdict { mut asked, refusal }) = request.extensions_mut().remove::<Verdict>() else {
+        tracing::error!("a request has passed no guard");
+        let detail = "the request was not looked at";
+        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "access.unknown", detail)
+            .into_response();
     };
-    let status = response.status().as_u16();
-    asked.status = Some(status);
-    gateway
-        .metrics
-        .count(matched.path, &method, status, begun.elapsed());
+    let id = asked.request_id.clone();
+    let response = match refusal {
+        Some(failure) => answered(&id, failure),
+        None => next.run(request).await,
+    };
+    asked.status = Some(response.status().as_u16());
     if let Err(error) = gateway.audit.tell(asked).await {
         tracing::error!(%error, "the audit was not written");
         // What cannot be put on record is not done in silence.

@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware};
+use axum::{
+    Router,
+    extract::{ConnectInfo, DefaultBodyLimit},
+    middleware,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -18,7 +22,7 @@ use tower::ServiceExt as _;
 
 use super::{
     Gateway, account_api,
-    guard::{From, guard},
+    guard::{enforce, guard},
     status_api, trust_api,
 };
 use crate::{
@@ -74,6 +78,7 @@ impl Gateway {
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
             // Their bodies have limits of their own.
             .merge(event_api::router(self.events.clone()))
+            .layer(middleware::from_fn_with_state(Arc::clone(self), enforce))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
     }
 
@@ -235,7 +240,7 @@ async fn connection(
         .and_then(|chain| chain.first())
         .map(|der| PeerCertificate(Arc::from(der.as_ref())));
     let service = router.map_request(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(From(peer));
+        request.extensions_mut().insert(ConnectInfo(peer));
         if let Some(certificate) = &certificate {
             request.extensions_mut().insert(certificate.clone());
         }
