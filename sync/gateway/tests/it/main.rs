@@ -1,6 +1,7 @@
 //! The gateway's tests.
 
 mod discovery;
+mod edge;
 mod event_api;
 mod events_postgres;
 mod fleet;
