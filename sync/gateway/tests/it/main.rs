@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod discovery;
+mod edge;
 mod event_api;
 mod events_postgres;
 mod fleet;

@@ -1,0 +1,3 @@
+//! The edge in front of real servers.
+
+mod rate_limit;
