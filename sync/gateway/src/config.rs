@@ -16,7 +16,10 @@ use protocol::Role;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::limits;
+use crate::{
+    edge::{Protocol, Rule},
+    limits,
+};
 
 /// What the environment's names begin with.
 pub const ENVIRONMENT_PREFIX: &str = "NEURASCALE_GATEWAY_";
@@ -42,6 +45,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Requests that a consumer may make.
     pub limits: RequestLimits,
+    /// Hosts and paths that belong to services, beside `/svc/<name>/…`.
+    pub rules: Vec<RuleConfig>,
     /// Who else may say who somebody is: identity providers whose tokens are taken.
     pub issuers: Vec<IssuerConfig>,
     /// What is logged, as `tracing` filters say it (`info`, `gateway=debug`).
@@ -56,6 +61,42 @@ pub struct RequestLimits {
     pub per_minute: u32,
     /// Requests an hour.
     pub per_hour: u32,
+}
+
+/// A host and path whose requests go to a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// The host, without port; any where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What the path begins with, whole segments.
+    pub prefix: String,
+    /// The service.
+    pub service: String,
+    /// Whether the service sees the path without the prefix.
+    #[serde(default)]
+    pub strip_prefix: bool,
+    /// Whether its instances speak HTTP/2 without TLS, whatever is asked.
+    #[serde(default)]
+    pub http2: bool,
+}
+
+impl RuleConfig {
+    pub(crate) fn rule(&self) -> Rule {
+        Rule {
+            host: self.host.as_deref().map(str::to_lowercase),
+            prefix: self.prefix.clone(),
+            service: self.service.clone(),
+            strip_prefix: self.strip_prefix,
+            protocol: if self.http2 {
+                Protocol::Http2
+            } else {
+                Protocol::Auto
+            },
+            keep_authorization: false,
+        }
+    }
 }
 
 /// An identity provider whose tokens are taken.
@@ -86,6 +127,7 @@ impl Default for Config {
             site: "default".to_owned(),
             storage: "sqlite".to_owned(),
             cors_origins: Vec::new(),
+            rules: Vec::new(),
             issuers: Vec::new(),
             limits: RequestLimits::default(),
             log: "info".to_owned(),

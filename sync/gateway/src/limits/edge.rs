@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// Failures in a row that open a breaker (issue: threshold 5, recovery 60 s).
+/// Failures in a row that open a breaker: few enough that a dead instance costs little, more than one bad
+/// answer (Hystrix and Polly begin with the same number).
 pub const BREAKER_FAILURES: u32 = 5;
 /// An open breaker lets probes through after so long.
 pub const BREAKER_RECOVERY: Duration = Duration::from_secs(60);

@@ -55,10 +55,24 @@ fn token(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Gateway {
-    /// Which route a request is for.
+    /// Which route a request is for: one of the gateway's own, or what a rule of the edge says.
     fn matched(&self, request: &Request) -> Option<Matched> {
+        let path = request.uri().path();
         self.routes
-            .find(request.method().as_str(), request.uri().path())
+            .find(request.method().as_str(), path)
+            .or_else(|| {
+                let host = match request.uri().authority() {
+                    Some(authority) => Some(authority.as_str()),
+                    None => request
+                        .headers()
+                        .get(header::HOST)
+                        .and_then(|host| host.to_str().ok()),
+                };
+                self.proxy.leads_somewhere(host, path).then_some(Matched {
+                    path: "rule",
+                    action: Some("service.call"),
+                })
+            })
     }
 
     /// The peer of a connection, if its certificate is one that still counts.

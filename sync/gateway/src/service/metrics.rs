@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::limits::service::LATENCY_BUCKETS_S;
+use crate::{
+    edge::{BreakerState, Proxy, RouteReading},
+    limits::service::LATENCY_BUCKETS_S,
+};
 
 /// Requests by route, method and status, and how long they took. Labels are the program's own words: a
 /// route's path as it is written, never a value in it, so that there is a bounded number of them.
@@ -46,7 +49,7 @@ impl Metrics {
     }
 
     /// The exposition format of Prometheus, version 0.0.4; `gauges` are names, help texts and values.
-    pub(crate) fn render(&self, gauges: &[(&str, &str, f64)]) -> String {
+    pub(crate) fn render(&self, gauges: &[(&str, &str, f64)], proxy: &Proxy) -> String {
         let mut text = String::new();
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         text.push_str(
@@ -84,6 +87,7 @@ impl Metrics {
                 sum = one.sum_s,
             );
         }
+        edge(&mut text, proxy);
         for (name, help, value) in gauges {
             let _ = writeln!(
                 text,
@@ -91,5 +95,99 @@ impl Metrics {
             );
         }
         text
+    }
+}
+
+/// A value of a label: names of services are their owners' words.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
+/// Calls of services: answers, and how long the service took and the gateway beside it.
+fn edge(text: &mut String, proxy: &Proxy) {
+    let routes = proxy.stats().read();
+    let mut head = |name: &str, kind: &str, help: &str| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    };
+    head(
+        "neurascale_edge_answers_total",
+        "counter",
+        "Answers of services by class of their status.",
+    );
+    for (service, reading) in &routes {
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"]
+            .iter()
+            .zip(reading.answers)
+        {
+            let service = label(service);
+            let _ = writeln!(
+                text,
+                "neurascale_edge_answers_total{{service=\"{service}\",class=\"{class}\"}} {count}"
+            );
+        }
+    }
+    type Figure = fn(&RouteReading) -> f64;
+    let figures: [(&str, &str, Figure); 8] = [
+        ("upstream_seconds_total", "Time that services took.", |r| {
+            r.upstream.sum.as_secs_f64()
+        }),
+        (
+            "gateway_seconds_total",
+            "Time that the gateway took beside them.",
+            |r| r.gateway.sum.as_secs_f64(),
+        ),
+        ("received_bytes_total", "Bytes of requests.", |r| {
+            r.bytes_in as f64
+        }),
+        ("sent_bytes_total", "Bytes of answers.", |r| {
+            r.bytes_out as f64
+        }),
+        ("retries_total", "Requests that were sent again.", |r| {
+            r.retries as f64
+        }),
+        (
+            "retries_refused_total",
+            "Requests that the budget let nobody send again.",
+            |r| r.retries_refused as f64,
+        ),
+        (
+            "ejections_total",
+            "Instances that were left alone for a while.",
+            |r| r.ejections as f64,
+        ),
+        ("tunnels_total", "Connections that were upgraded.", |r| {
+            r.tunnels as f64
+        }),
+    ];
+    for (name, help, figure) in figures {
+        let _ = writeln!(
+            text,
+            "# HELP neurascale_edge_{name} {help}\n# TYPE neurascale_edge_{name} counter"
+        );
+        for (service, reading) in &routes {
+            let (service, value) = (label(service), figure(reading));
+            let _ = writeln!(
+                text,
+                "neurascale_edge_{name}{{service=\"{service}\"}} {value}"
+            );
+        }
+    }
+    text.push_str(
+        "# HELP neurascale_edge_breaker Breaker of an instance: 0 closed, 1 half open, 2 open.\n\
+         # TYPE neurascale_edge_breaker gauge\n",
+    );
+    for one in proxy.instances() {
+        let state = match one.breaker {
+            BreakerState::Closed => 0,
+            BreakerState::HalfOpen => 1,
+            BreakerState::Open => 2,
+        };
+        let (service, instance) = (label(&one.service), label(&one.instance));
+        let _ = writeln!(
+            text,
+            "neurascale_edge_breaker{{service=\"{service}\",instance=\"{instance}\"}} {state}"
+        );
     }
 }

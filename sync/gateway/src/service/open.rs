@@ -13,8 +13,9 @@ use logstore::{LogStoreError, LogStoreOptions};
 use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp, storage::Storage};
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
-    config::{Config, IssuerConfig},
-    discovery::Discovery,
+    config::{Config, IssuerConfig, RuleConfig},
+    discovery::{Discovery, Instances},
+    edge::{OptionsError, Proxy, ProxyOptions, RateLimit, RateOptions},
     event_api::EventApi,
     people::{People, PeopleError, Sessions},
     random::Random,
@@ -77,6 +78,9 @@ pub enum OpenError {
     /// Policies.
     #[error("reading the policies")]
     Policies(#[from] PolicyError),
+    /// The edge's rules.
+    #[error("the rules of the edge")]
+    Rules(#[from] OptionsError),
     /// Routes.
     #[error("two routes contradict each other")]
     Routes(#[from] RoutesError),
@@ -97,6 +101,8 @@ pub struct Gateway {
     pub(crate) enrolment: Enrolment,
     pub(crate) discovery: Discovery,
     pub(crate) events: EventApi,
+    pub(crate) proxy: Proxy,
+    pub(crate) rate_limit: Arc<RateLimit>,
     pub(crate) tokens: Tokens,
     pub(crate) tls: Tls,
     pub(crate) audit: Audit,
@@ -243,6 +249,17 @@ impl Gateway {
         );
         let bus = Bus::new(log.event_log(), Arc::clone(&clock), Arc::clone(&ids));
         let events = EventApi::new(bus, state.clone(), Arc::clone(&clock));
+        let instances = Arc::new(Instances::new(discovery.clone()));
+        let proxy = Proxy::new(
+            ProxyOptions::new(config.site.clone()),
+            instances,
+            random.clone(),
+        );
+        proxy.set_rules(config.rules.iter().map(RuleConfig::rule).collect())?;
+        let rate_limit = RateLimit::new(RateOptions {
+            per_minute: config.limits.per_minute,
+            per_hour: config.limits.per_hour,
+        });
         let audit_folder = folder.join(AUDIT);
         make_folder(&audit_folder)?;
         let audit = Audit::start(log.clone(), audit_folder, Arc::clone(&clock));
@@ -262,6 +279,8 @@ impl Gateway {
             enrolment,
             discovery,
             events,
+            proxy,
+            rate_limit,
             tokens,
             tls,
             audit,

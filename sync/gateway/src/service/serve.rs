@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, DefaultBodyLimit},
+    extract::{ConnectInfo, DefaultBodyLimit, Request},
     middleware,
 };
 use hyper_util::{
@@ -28,7 +28,7 @@ use super::{
 use crate::{
     access::Route,
     discovery::{self, Checks},
-    event_api,
+    edge, event_api,
     limits::service as limits,
     trust::PeerCertificate,
 };
@@ -40,6 +40,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     status_api::ROUTES,
     discovery::ROUTES,
     event_api::ROUTES,
+    edge::ROUTES,
 ];
 
 /// Why the gateway does not listen.
@@ -69,6 +70,7 @@ pub async fn bind(gateway: Arc<Gateway>) -> Result<Bound, ServeError> {
 impl Gateway {
     /// The routes behind the guard.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
+        let proxy = self.proxy.clone();
         Router::new()
             .merge(account_api::router())
             .merge(trust_api::router())
@@ -78,7 +80,14 @@ impl Gateway {
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
             // Their bodies have limits of their own.
             .merge(event_api::router(self.events.clone()))
+            .merge(self.proxy.router())
+            // What no route has and a rule leads to: the guard lets nothing else come so far.
+            .fallback(move |request: Request| async move { proxy.call(request).await })
             .layer(middleware::from_fn_with_state(Arc::clone(self), enforce))
+            .layer(middleware::from_fn_with_state(
+                Arc::clone(&self.rate_limit),
+                edge::rate_limit,
+            ))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
     }
 

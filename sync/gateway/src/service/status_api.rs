@@ -75,7 +75,7 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     // An index is far below 2^53, where a double stops counting.
     let index = gateway.state.last_index() as f64;
     let position = gateway.log.end_position().await.0 as f64;
-    let text = gateway.metrics.render(&[
+    let gauges = [
         (
             "neurascale_state_index",
             "Index of the last commit of the state.",
@@ -86,7 +86,8 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
             "Position of the last event.",
             position,
         ),
-    ]);
+    ];
+    let text = gateway.metrics.render(&gauges, &gateway.proxy);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

@@ -1,6 +1,7 @@
 //! The gateway as its clients see it.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first error")]
 
+mod behind;
 mod discovery;
 mod edge;
 mod event_api;

@@ -41,7 +41,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["signal", "recording", "dsp"]),
     ("temporal", &["workflow"]),
     ("protocol", &["events", "ledger"]),
-    ("client", &["protocol"]),
     (
         "gateway",
         &[
