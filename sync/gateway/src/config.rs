@@ -423,6 +423,12 @@ fn merge(into: &mut Table, from: Table) {
     }
 }
 
+/// Whether a site can be called so: part of keys and of certificates' names, and never a path.
+pub(crate) fn is_site(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=limits::service::MAX_SITE_BYTES).contains(&text.len()) && text.bytes().all(letter)
+}
+
 /// What can be said of a configuration before anything is started with it.
 fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     let wrong = |name: &'static str, reason: &str| {
@@ -436,13 +442,7 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     if config.names.is_empty() {
         return wrong("names", "the certificate needs at least one name");
     }
-    let word = |text: &str| {
-        !text.is_empty()
-            && text.len() <= limits::service::MAX_SITE_BYTES
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
+    let word = is_site;
     if !word(&config.site) {
         return wrong("site", "small letters, digits and hyphens are due");
     }

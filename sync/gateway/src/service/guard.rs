@@ -16,6 +16,7 @@ use super::{Asked, Gateway};
 use crate::{
     Failure,
     access::{ANONYMOUS, Matched},
+    config::is_site,
     limits::service as limits,
     trust::{Peer, PeerCertificate, SubjectKind, TokenError},
 };
@@ -223,15 +224,24 @@ pub(crate) async fn guard(
         Ok(known) => (known, None),
         Err(failure) => (None, Some(failure)),
     };
+    let named = request
+        .headers()
+        .get(SITE)
+        .map(|site| site.to_str().unwrap_or_default());
+    if named.is_some_and(|site| !is_site(site)) {
+        gateway
+            .metrics
+            .count(matched.path, &method, 400, begun.elapsed());
+        let detail = "no site is called so";
+        return answered(
+            &id,
+            Failure::new(StatusCode::BAD_REQUEST, "access.site", detail),
+        );
+    }
     let own_site = known
         .as_ref()
         .map_or(&gateway.config.site, |known| &known.principal.site);
-    let site = request
-        .headers()
-        .get(SITE)
-        .and_then(|site| site.to_str().ok())
-        .unwrap_or(own_site)
-        .to_owned();
+    let site = named.unwrap_or(own_site).to_owned();
     let principal = known.as_ref().map(|known| &known.principal);
     let decision = gateway.access.decide(principal, action, &site, None);
     // A token that does not hold is a refusal also where nobody need be known: whoever brings one means to be

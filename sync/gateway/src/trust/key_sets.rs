@@ -50,11 +50,14 @@ pub enum KeySetError {
     Malformed(String),
 }
 
+/// Keys with the ids that they have.
+type Keys = Vec<(Option<String>, PublicKey)>;
+
 /// The keys of one issuer. Clones share them.
 #[derive(Debug, Clone)]
 pub struct KeySet {
     source: KeySource,
-    keys: Arc<RwLock<Vec<(Option<String>, PublicKey)>>>,
+    keys: Arc<RwLock<Keys>>,
     unknown: Arc<Notify>,
 }
 
@@ -91,7 +94,7 @@ impl KeySet {
         found
     }
 
-    fn take(&self, keys: Vec<(Option<String>, PublicKey)>) {
+    fn take(&self, keys: Keys) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
@@ -147,7 +150,7 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, KeySetErr
 }
 
 /// Keys that can be used; those of other kinds are left out.
-fn keys_of(value: &Value) -> Vec<(Option<String>, PublicKey)> {
+fn keys_of(value: &Value) -> Keys {
     let keys = value["keys"]
         .as_array()
         .into_iter()

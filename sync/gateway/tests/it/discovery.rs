@@ -181,6 +181,13 @@ async fn sites_do_not_see_each_other() {
         let (status, _) = text(&root, Method::GET, &format!("/v1/kv/{key}?raw"), "").await;
         assert_eq!(status, 404, "{key}");
     }
+    for site in ["", "default/a", "south/..", "Süd", "a b"] {
+        let asked = root.get_as("/v1/kv/a", site).await;
+        assert!(
+            asked.is_none_or(|status| status == 400),
+            "{site:?}: {asked:?}"
+        );
+    }
     put(&root, "/v1/agent/service/register", r#"{"Name": "web"}"#).await;
     let services = south(Method::GET, "/v1/catalog/services")
         .send()

@@ -175,6 +175,18 @@ impl Caller {
         }
     }
 
+    /// Status of a request at another site; none where the client will not even send it.
+    pub(crate) async fn get_as(&self, path: &str, site: &str) -> Option<u16> {
+        let request = self
+            .request(Method::GET, path)
+            .header("x-neurascale-site", site);
+        request
+            .send()
+            .await
+            .ok()
+            .map(|answer| answer.status().as_u16())
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Response {
         self.request(Method::GET, path)
             .send()
