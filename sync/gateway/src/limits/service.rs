@@ -64,3 +64,6 @@ pub const MAX_RESETS: usize = 32;
 
 /// An HTTP/2 connection that is silent is asked so often whether it is still there.
 pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How long a browser may remember what it was told of an origin; none remembers it for longer than two hours.
+pub const CORS_FOR: std::time::Duration = std::time::Duration::from_secs(60 * 60);

@@ -7,6 +7,7 @@ use axum::{
     extract::{ConnectInfo, DefaultBodyLimit, Request},
     middleware,
 };
+use hyper::header::{self, HeaderName};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
@@ -19,10 +20,11 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::{
     Gateway, account_api,
-    guard::{enforce, guard},
+    guard::{REQUEST_ID, enforce, guard},
     status_api, trust_api,
 };
 use crate::{
@@ -89,6 +91,27 @@ impl Gateway {
                 edge::rate_limit,
             ))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
+            .layer(self.cors())
+    }
+
+    /// Which pages of other origins may call, with credentials: those that are configured, letter for letter.
+    /// Outermost, since a browser's question beforehand brings no token.
+    fn cors(&self) -> CorsLayer {
+        let origins = self.config.cors_origins.iter();
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::list(
+                origins.filter_map(|origin| origin.parse().ok()),
+            ))
+            .allow_credentials(true)
+            .allow_methods(AllowMethods::mirror_request())
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers([
+                REQUEST_ID,
+                HeaderName::from_static("ratelimit"),
+                HeaderName::from_static("ratelimit-policy"),
+                header::RETRY_AFTER,
+            ])
+            .max_age(limits::CORS_FOR)
     }
 
     /// The set-up code to be shown, while nobody has been set up.

@@ -169,3 +169,147 @@ async fn who_asks_too_much_waits_and_others_do_not() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_configured_origins_alone_may_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let origins = "cors_origins=[\"https://portal.hospital.test\"]";
+    let gateway = Program::start_with(folder.path(), &["--set", origins]).await;
+    let root = gateway.first_person().await;
+    let nobody = gateway.client(None);
+    let ask = async |origin: &str| {
+        let asked = nobody
+            .request(Method::OPTIONS, "/v1/me")
+            .header("origin", origin)
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "authorization");
+        asked.send().await.unwrap().headers().clone()
+    };
+    let known = ask("https://portal.hospital.test").await;
+    assert_eq!(
+        known["access-control-allow-origin"],
+        "https://portal.hospital.test"
+    );
+    assert_eq!(known["access-control-allow-credentials"], "true");
+    assert_eq!(known["access-control-allow-headers"], "authorization");
+    for origin in [
+        "https://evil.test",
+        "http://portal.hospital.test",
+        "https://portal.hospital.test.evil.test",
+        "https://portal.hospital.test:8443",
+        "null",
+    ] {
+        let headers = ask(origin).await;
+        assert!(
+            !headers.contains_key("access-control-allow-origin"),
+            "{origin}"
+        );
+        let called = root
+            .request(Method::GET, "/v1/me")
+            .header("origin", origin)
+            .send()
+            .await;
+        let called = called.unwrap();
+        assert!(
+            !called.headers().contains_key("access-control-allow-origin"),
+            "{origin}"
+        );
+    }
+    let called = root
+        .request(Method::GET, "/v1/me")
+        .header("origin", "https://portal.hospital.test");
+    let called = called.send().await.unwrap();
+    assert_eq!(
+        called.headers()["access-control-allow-origin"],
+        "https://portal.hospital.test"
+    );
+    assert!(
+        called.headers()["vary"]
+            .to_str()
+            .unwrap()
+            .to_lowercase()
+            .contains("origin")
+    );
+    gateway.stop().await;
+}
+
+/// What a hostile client sends byte by byte: each is bounded, and others are served meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_and_oversized_requests_hold_nobody_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Program::start(folder.path()).await;
+    let root = gateway.first_person().await;
+    let connect = async || gateway.raw().await;
+    // Hundreds of connections that never finish their head, and as many that never finish their handshake.
+    let mut slow = Vec::new();
+    for n in 0..200 {
+        let mut stream = connect().await;
+        stream
+            .write_all(format!("GET /healthz HTTP/1.1\r\nx-n: {n}").as_bytes())
+            .await
+            .unwrap();
+        slow.push(stream);
+    }
+    let mut mute = Vec::new();
+    for _ in 0..200 {
+        mute.push(
+            tokio::net::TcpStream::connect(("127.0.0.1", gateway.port))
+                .await
+                .unwrap(),
+        );
+    }
+    for _ in 0..20 {
+        assert_eq!(root.get("/v1/me").await.status(), StatusCode::OK);
+    }
+    // A head beyond its limit, and one without end.
+    let mut bomb = connect().await;
+    bomb.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
+        .await
+        .unwrap();
+    let line = format!("x-a: {}\r\n", "a".repeat(1_000));
+    let mut answer = Vec::new();
+    for _ in 0..1_000 {
+        if bomb.write_all(line.as_bytes()).await.is_err() {
+            break;
+        }
+    }
+    let _ = tokio::time::timeout(Duration::from_secs(20), bomb.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
+    // A body beyond its limit, and two lengths that contradict each other.
+    let large = root
+        .request(Method::POST, "/v1/people")
+        .header("content-type", "application/json");
+    let large = large.body(vec![b' '; 2 << 20]).send().await.unwrap();
+    assert_eq!(large.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    for head in [
+        "POST /auth/sign-in HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
+        "POST /auth/sign-in HTTP/1.1\r\nhost: a\r\ntransfer-encoding: xchunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET http://[::1 HTTP/1.1\r\nhost: a\r\n\r\n",
+        "\u{0}\u{1}\u{2}\u{3}\r\n\r\n",
+    ] {
+        let mut stream = connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let _ =
+            tokio::time::timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+            "{head:?}: {answer}"
+        );
+    }
+    // Those that were slow are gone once their time is up.
+    let mut first = slow.remove(0);
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(25), first.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "a head that does not end is cut off");
+    assert_eq!(root.get("/v1/me").await.status(), StatusCode::OK);
+    drop((slow, mute));
+    gateway.stop().await;
+}

@@ -78,8 +78,17 @@ impl Program {
         }
     }
 
-    /// A client that trusts it, and shows a certificate if there is one (chain and key, PEM).
-    pub(crate) fn client(&self, identity: Option<(&str, &str)>) -> Caller {
+    /// A connection whose bytes a test chooses.
+    pub(crate) async fn raw(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.tls(None, &[b"http/1.1"])));
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+            .await
+            .expect("a connection");
+        let name = "localhost".try_into().expect("a name");
+        connector.connect(name, stream).await.expect("a handshake")
+    }
+
+    fn tls(&self, identity: Option<(&str, &str)>, protocols: &[&[u8]]) -> ClientConfig {
         let pem = fs::read(self.folder.join("ca.pem")).expect("the root");
         let mut roots = RootCertStore::empty();
         roots
@@ -101,7 +110,13 @@ impl Program {
                     .expect("an identity")
             }
         };
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        config
+    }
+
+    /// A client that trusts it, and shows a certificate if there is one (chain and key, PEM).
+    pub(crate) fn client(&self, identity: Option<(&str, &str)>) -> Caller {
+        let config = self.tls(identity, &[b"h2", b"http/1.1"]);
         let client = Client::builder()
             .tls_backend_preconfigured(config)
             .no_proxy()
