@@ -176,6 +176,12 @@ impl Proxy {
         self.rules().find(host, path, None).is_ok()
     }
 
+    /// The service that a request for this host and path goes to.
+    pub fn service_for(&self, host: Option<&str>, path: &str) -> Option<String> {
+        let target = self.rules().find(host, path, None).ok()?;
+        Some(target.service)
+    }
+
     fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.0.rules.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -67,3 +67,6 @@ pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How long a browser may remember what it was told of an origin; none remembers it for longer than two hours.
 pub const CORS_FOR: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+
+/// Pairs of caller and service that the map counts apart.
+pub const MAP_PAIRS: usize = 2_000;

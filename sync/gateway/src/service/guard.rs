@@ -55,6 +55,14 @@ fn token(headers: &HeaderMap) -> Option<&str> {
         .filter(|token| !token.is_empty())
 }
 
+/// The host that a request is for.
+fn host(request: &Request) -> Option<&str> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str()),
+        None => request.headers().get(header::HOST)?.to_str().ok(),
+    }
+}
+
 impl Gateway {
     /// Which route a request is for: one of the gateway's own, or what a rule of the edge says.
     fn matched(&self, request: &Request) -> Option<Matched> {
@@ -62,18 +70,22 @@ impl Gateway {
         self.routes
             .find(request.method().as_str(), path)
             .or_else(|| {
-                let host = match request.uri().authority() {
-                    Some(authority) => Some(authority.as_str()),
-                    None => request
-                        .headers()
-                        .get(header::HOST)
-                        .and_then(|host| host.to_str().ok()),
-                };
-                self.proxy.leads_somewhere(host, path).then_some(Matched {
-                    path: "rule",
-                    action: Some("service.call"),
-                })
+                self.proxy
+                    .leads_somewhere(host(request), path)
+                    .then_some(Matched {
+                        path: "rule",
+                        action: Some("service.call"),
+                    })
             })
+    }
+
+    /// Who calls which service, as the map names them.
+    fn called(&self, request: &Request, site: &str) -> Option<(String, String)> {
+        let caller = request.extensions().get::<Principal>()?.consumer.clone();
+        let service = self
+            .proxy
+            .service_for(host(request), request.uri().path())?;
+        Some((caller, format!("{site}/{service}")))
     }
 
     /// The peer of a connection, if its certificate is one that still counts.
@@ -310,10 +322,20 @@ pub(crate) async fn enforce(
             .into_response();
     };
     let id = asked.request_id.clone();
+    let called = (asked.action == "service.call" && refusal.is_none())
+        .then(|| gateway.called(&request, &asked.site))
+        .flatten();
+    let begun = Instant::now();
     let response = match refusal {
         Some(failure) => answered(&id, failure),
         None => next.run(request).await,
     };
+    if let Some((caller, service)) = called {
+        let failed = response.status().is_server_error();
+        gateway
+            .map
+            .count(&caller, &service, failed, begun.elapsed());
+    }
     asked.status = Some(response.status().as_u16());
     if let Err(error) = gateway.audit.tell(asked).await {
         tracing::error!(%error, "the audit was not written");

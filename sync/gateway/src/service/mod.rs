@@ -6,6 +6,7 @@ mod audit;
 mod backup;
 mod guard;
 mod keys;
+mod map;
 mod metrics;
 mod open;
 mod serve;

@@ -10,7 +10,9 @@ use std::{
 use events::{Bus, Clock, Ids};
 use logstore::{LogStoreError, LogStoreOptions};
 
-use super::{Audit, KeyError, MainKey, metrics::Metrics, set_up::SetUp, storage::Storage};
+use super::{
+    Audit, KeyError, MainKey, map::Map, metrics::Metrics, set_up::SetUp, storage::Storage,
+};
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
     config::{Config, IssuerConfig, RuleConfig},
@@ -108,6 +110,8 @@ pub struct Gateway {
     pub(crate) audit: Audit,
     pub(crate) set_up: SetUp,
     pub(crate) metrics: Metrics,
+    pub(crate) map: Map,
+    pub(crate) instances: Arc<Instances>,
     _lock: fs::File,
 }
 
@@ -252,7 +256,7 @@ impl Gateway {
         let instances = Arc::new(Instances::new(discovery.clone()));
         let proxy = Proxy::new(
             ProxyOptions::new(config.site.clone()),
-            instances,
+            instances.clone(),
             random.clone(),
         );
         proxy.set_rules(config.rules.iter().map(RuleConfig::rule).collect())?;
@@ -286,6 +290,8 @@ impl Gateway {
             audit,
             set_up,
             metrics: Metrics::default(),
+            map: Map::new(),
+            instances,
             _lock: lock,
         }))
     }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
+use protocol::Principal;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Gateway;
+use super::{Gateway, map::picture};
 use crate::{Failure, access::Route, limits::service as limits};
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -21,6 +22,8 @@ pub(crate) const ROUTES: &[Route] = &[
     ("GET", "/status", "status.read"),
     ("GET", "/metrics", "metrics.read"),
     ("GET", "/v1/audit/entries", "audit.read"),
+    ("GET", "/v1/map", "map.read"),
+    ("GET", "/v1/map.svg", "map.read"),
 ];
 
 pub(crate) fn router() -> Router<Arc<Gateway>> {
@@ -33,6 +36,8 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/status", get(status))
         .route("/metrics", get(metrics))
         .route("/v1/audit/entries", get(entries))
+        .route("/v1/map", get(map))
+        .route("/v1/map.svg", get(map_picture))
 }
 
 /// Whether the state can be written: the one thing that every answer depends on.
@@ -120,4 +125,36 @@ async fn entries(
             )
         })?;
     Ok(Json(json!({ "entries": entries })).into_response())
+}
+
+/// Who calls whom, with how many instances of each service are healthy.
+async fn map(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(principal): Extension<Principal>,
+) -> Response {
+    let dependencies = gateway.map.read(&principal.site);
+    let mut services: Vec<_> = dependencies.iter().map(|one| one.service.clone()).collect();
+    services.sort();
+    services.dedup();
+    let services: Vec<_> = services
+        .iter()
+        .map(|service| json!({ "service": service, "healthy_instances": healthy(&gateway, service) }))
+        .collect();
+    Json(json!({ "dependencies": dependencies, "services": services })).into_response()
+}
+
+fn healthy(gateway: &Gateway, service: &str) -> usize {
+    let named = service.split_once('/');
+    named.map_or(0, |(site, name)| {
+        gateway.instances.healthy(site, name).len()
+    })
+}
+
+async fn map_picture(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(principal): Extension<Principal>,
+) -> Response {
+    let dependencies = gateway.map.read(&principal.site);
+    let svg = picture(&dependencies, &|service| healthy(&gateway, service));
+    ([(header::CONTENT_TYPE, "image/svg+xml")], svg).into_response()
 }

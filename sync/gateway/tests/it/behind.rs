@@ -121,6 +121,22 @@ async fn a_call_reaches_a_healthy_instance_and_never_with_the_callers_token() {
     assert!(metrics.contains(
         "neurascale_requests_total{route=\"/svc/{service}/\",method=\"GET\",code=\"200\"}"
     ));
+    let map: Value = call("/v1/map").await.json().await.unwrap();
+    let one = &map["dependencies"][0];
+    assert_eq!(
+        (
+            &one["service"],
+            map["dependencies"].as_array().unwrap().len()
+        ),
+        (&json!("default/echo"), 1)
+    );
+    assert!(
+        one["calls"].as_u64().unwrap() >= 150
+            && one["caller"].as_str().unwrap().starts_with("own:")
+    );
+    let picture = call("/v1/map.svg").await;
+    assert_eq!(picture.headers()["content-type"], "image/svg+xml");
+    assert!(picture.text().await.unwrap().contains("default/echo"));
     two.abort();
     let _ = two.await;
     let nowhere = problem(call("/svc/none/").await).await;
