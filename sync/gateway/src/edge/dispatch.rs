@@ -226,17 +226,6 @@ impl Proxy {
             host,
             principal,
         } = asked;
-        let both = parts.headers.contains_key(header::CONTENT_LENGTH)
-            && parts.headers.contains_key(header::TRANSFER_ENCODING);
-        if both {
-            // Two lengths are how a request is smuggled within another (RFC 9112, 6.1 and 11.2).
-            let detail =
-                "a body has one length: Content-Length and Transfer-Encoding exclude each other";
-            let mut response = failure(StatusCode::BAD_REQUEST, "request.lengths", detail);
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-            return Err(Box::new(response));
-        }
         if body.size_hint().lower() > self.0.options.max_body_bytes {
             return Err(Box::new(client_failure(ClientFault::TooLarge)));
         }

@@ -1,3 +1,8 @@
 //! The edge in front of real servers.
 
+mod cors;
+mod faults;
+mod hostile;
+mod passing;
 mod rate_limit;
+mod rig;
