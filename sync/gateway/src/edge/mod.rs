@@ -7,7 +7,6 @@ pub mod balance;
 mod body;
 mod breaker;
 mod budget;
-mod cors;
 mod dispatch;
 mod headers;
 mod pool;
@@ -20,7 +19,6 @@ mod tunnel;
 mod window;
 
 pub use breaker::{Breaker, BreakerOptions, BreakerState, Permit};
-pub use cors::{Cors, OriginError, cors};
 pub use pool::{Healthy, InstanceReading};
 pub use proxy::{OptionsError, Proxy, ProxyOptions, ROUTES};
 pub use rate::{Decision, RateLimiter, RateOptions, Standing};

@@ -1,6 +1,5 @@
 //! The edge in front of real servers.
 
-mod cors;
 mod faults;
 mod hostile;
 mod passing;
