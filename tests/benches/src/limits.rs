@@ -106,3 +106,24 @@ pub(crate) const WATCH_FOR: Duration = Duration::from_secs(150);
 
 /// How long an emulated Cyton is read by each driver.
 pub(crate) const CYTON_FOR: Duration = Duration::from_secs(5);
+
+/// Requests a second to the gateway, open loop, and for how many seconds.
+pub(crate) const GATEWAY_RATE: u32 = 2_000;
+/// See [`GATEWAY_RATE`].
+pub(crate) const GATEWAY_API_S: u32 = 10;
+/// Requests through the gateway and past it.
+pub(crate) const GATEWAY_ROUTED: u32 = 2_000;
+/// Services that are registered, and lookups among them.
+pub(crate) const GATEWAY_SERVICES: u32 = 1_000;
+/// See [`GATEWAY_SERVICES`].
+pub(crate) const GATEWAY_LOOKUPS: u32 = 2_000;
+/// Events that are published one after another.
+pub(crate) const GATEWAY_PUBLISHED: u32 = 1_000;
+/// Publishers at a time, and for how many seconds.
+pub(crate) const GATEWAY_PUBLISHERS: u32 = 64;
+/// See [`GATEWAY_PUBLISHERS`].
+pub(crate) const GATEWAY_PUBLISH_S: u64 = 10;
+/// Changes of a value that somebody waits for.
+pub(crate) const GATEWAY_CHANGES: u32 = 500;
+/// Subscribers that hear nothing.
+pub(crate) const GATEWAY_SUBSCRIBERS: u32 = 1_000;

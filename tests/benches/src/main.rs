@@ -14,6 +14,7 @@ mod export_speed;
 mod figure;
 mod filters;
 mod folders;
+mod gateway;
 mod journal_size;
 mod limits;
 mod load;
@@ -57,7 +58,7 @@ struct Group {
 }
 
 /// What a person waits for first, the long ones last.
-const GROUPS: [Group; 15] = [
+const GROUPS: [Group; 16] = [
     Group {
         name: "load",
         rows: &load::ROWS,
@@ -107,6 +108,11 @@ const GROUPS: [Group; 15] = [
         name: "window",
         rows: &window::ROWS,
         run: window::run,
+    },
+    Group {
+        name: "gateway",
+        rows: &gateway::ROWS,
+        run: gateway::run,
     },
     Group {
         name: "export",

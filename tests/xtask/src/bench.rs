@@ -51,6 +51,8 @@ pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
         "-p",
         "engine",
         "-p",
+        "gateway",
+        "-p",
         "neurascale-desktop",
     ]);
     shell::run(build.envs(environment.variables("release")))?;
