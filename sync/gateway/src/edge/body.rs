@@ -93,6 +93,7 @@ impl Payload {
     pub(super) async fn of(
         body: Body,
         keep: bool,
+        patience: Duration,
         stats: &RouteStats,
     ) -> Result<Self, ClientFault> {
         if body.is_end_stream() {
@@ -105,7 +106,7 @@ impl Payload {
         if !keep || !small {
             return Ok(Self::Stream(Some(body)));
         }
-        let whole = tokio::time::timeout(limits::REQUEST_IDLE, body.collect()).await;
+        let whole = tokio::time::timeout(patience, body.collect()).await;
         let bytes = whole
             .map_err(|_| ClientFault::Stalled)?
             .map_err(|_| ClientFault::Broke)?

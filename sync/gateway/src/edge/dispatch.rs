@@ -249,9 +249,14 @@ impl Proxy {
                 client.map(|client| (to, client, place))
             }
         };
-        let payload = Payload::of(body, upgrade.is_none(), &service.stats)
-            .await
-            .map_err(|fault| Box::new(client_failure(fault)))?;
+        let payload = Payload::of(
+            body,
+            upgrade.is_none(),
+            self.0.options.request_idle,
+            &service.stats,
+        )
+        .await
+        .map_err(|fault| Box::new(client_failure(fault)))?;
         let trailers = headers::lists(&parts.headers, &header::TE, "trailers");
         let own = &mut parts.headers;
         headers::strip_hop_by_hop(own);

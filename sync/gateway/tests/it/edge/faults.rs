@@ -289,6 +289,11 @@ async fn who_takes_too_long_is_told_so() {
     assert_eq!(slow.status(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(problem(slow).await["code"], "request.timeout");
 
+    // A small one, which is kept for another attempt, as well.
+    let head = "PUT /svc/lab/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf";
+    let small = front.raw(head.as_bytes()).await;
+    assert!(small.starts_with("HTTP/1.1 408 "), "{small}");
+
     let long = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[0; 600])));
     for body in [
         Body::from(vec![0; 1_001]),

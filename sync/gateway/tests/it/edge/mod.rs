@@ -2,6 +2,7 @@
 
 mod faults;
 mod hostile;
+mod listener;
 mod passing;
 mod rate_limit;
 mod rig;
