@@ -260,6 +260,7 @@ impl Proxy {
         let trailers = headers::lists(&parts.headers, &header::TE, "trailers");
         let own = &mut parts.headers;
         headers::strip_hop_by_hop(own);
+        headers::join_cookies(own);
         // The length is said anew, of the body that is really sent.
         own.remove(header::CONTENT_LENGTH);
         own.remove(header::HOST);

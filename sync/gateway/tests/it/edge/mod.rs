@@ -6,3 +6,4 @@ mod listener;
 mod passing;
 mod rate_limit;
 mod rig;
+mod versions;
