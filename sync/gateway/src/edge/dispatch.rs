@@ -375,6 +375,7 @@ impl Proxy {
             return Response::from_parts(parts, Body::empty());
         }
         headers::strip_hop_by_hop(&mut parts.headers);
+        headers::strip_origins(&mut parts.headers);
         let idle = self.0.options.response_idle;
         let body = ResponseBody::new(body, lease, Arc::clone(stats), idle);
         Response::from_parts(parts, Body::new(body))

@@ -57,6 +57,17 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// Removes what a service says of other origins: which of them may read answers is the gateway's to say.
+pub(super) fn strip_origins(headers: &mut HeaderMap) {
+    for name in [
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+    ] {
+        headers.remove(name);
+    }
+}
+
 /// HTTP/2 may split `Cookie` into pieces; what goes on is one field again (RFC 9113, 8.2.3).
 pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let mut pieces = headers.get_all(header::COOKIE).iter();

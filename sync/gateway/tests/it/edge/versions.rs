@@ -90,7 +90,12 @@ async fn answers_without_a_body_stay_what_they_are() {
         if request.uri().path() == "/same" {
             return ([("etag", "\"1\"")], StatusCode::NOT_MODIFIED).into_response();
         }
-        Response::new(Body::from("twelve bytes"))
+        // A service does not open the gateway to other origins.
+        let open = [
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-credentials", "true"),
+        ];
+        (open, Response::new(Body::from("twelve bytes"))).into_response()
     })))
     .await;
     let front = Front::before(&[&instance], |_| ()).await;
@@ -101,6 +106,9 @@ async fn answers_without_a_body_stay_what_they_are() {
         .unwrap();
     let response = client().request(request).await.unwrap();
     assert_eq!(response.headers()["content-length"], "12");
+    let names = response.headers().keys();
+    let open = names.filter(|name| name.as_str().starts_with("access-control-"));
+    assert_eq!(open.count(), 0);
     assert_eq!(text(response).await, "");
     let response = client().request(front.get("/svc/lab/same")).await.unwrap();
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
