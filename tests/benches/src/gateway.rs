@@ -4,8 +4,8 @@
 use crate::figure::{Figure, Row};
 use crate::folders;
 use crate::limits::{
-    GATEWAY_API_S, GATEWAY_CHANGES, GATEWAY_LOOKUPS, GATEWAY_PUBLISHED, GATEWAY_PUBLISHERS,
-    GATEWAY_PUBLISH_S, GATEWAY_RATE, GATEWAY_ROUTED, GATEWAY_SERVICES, GATEWAY_SUBSCRIBERS,
+    GATEWAY_API_S, GATEWAY_CHANGES, GATEWAY_LOOKUPS, GATEWAY_PUBLISH_S, GATEWAY_PUBLISHED,
+    GATEWAY_PUBLISHERS, GATEWAY_RATE, GATEWAY_ROUTED, GATEWAY_SERVICES, GATEWAY_SUBSCRIBERS,
 };
 use crate::measure::{Times, digits, grouped, time};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -97,8 +97,13 @@ impl Gateway {
             }
             Ok::<_, std::io::Error>(())
         };
-        tokio::time::timeout(START, reading).await.context("the gateway says nothing")??;
-        let base = format!("https://localhost:{}", port.context("the gateway names no port")?);
+        tokio::time::timeout(START, reading)
+            .await
+            .context("the gateway says nothing")??;
+        let base = format!(
+            "https://localhost:{}",
+            port.context("the gateway names no port")?
+        );
         let mut gateway = Self {
             pid: child.id().context("the gateway has ended")?,
             _child: child,
@@ -110,11 +115,25 @@ impl Gateway {
         let client = gateway.client()?;
         let code = code.context("the gateway prints no code")?;
         let body = json!({ "code": code, "login": "bench", "password": PASSWORD });
-        sound(gateway.ask(&client, Method::POST, "/v1/set-up").json(&body).send().await?).await?;
+        sound(
+            gateway
+                .ask(&client, Method::POST, "/v1/set-up")
+                .json(&body)
+                .send()
+                .await?,
+        )
+        .await?;
         let body = json!({ "login": "bench", "password": PASSWORD });
-        let signed = gateway.ask(&client, Method::POST, "/auth/sign-in").json(&body).send().await?;
+        let signed = gateway
+            .ask(&client, Method::POST, "/auth/sign-in")
+            .json(&body)
+            .send()
+            .await?;
         let signed: Value = sound(signed).await?.json().await?;
-        gateway.token = signed["access_token"].as_str().context("no token")?.to_owned();
+        gateway.token = signed["access_token"]
+            .as_str()
+            .context("no token")?
+            .to_owned();
         Ok(gateway)
     }
 
@@ -130,11 +149,16 @@ impl Gateway {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Client::builder().no_proxy().tls_backend_preconfigured(config).build()?)
+        Ok(Client::builder()
+            .no_proxy()
+            .tls_backend_preconfigured(config)
+            .build()?)
     }
 
     fn ask(&self, client: &Client, method: Method, path: &str) -> RequestBuilder {
-        client.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+        client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
     }
 
     fn resident_bytes(&self) -> Result<f64> {
@@ -160,7 +184,11 @@ async fn sound(response: Response) -> Result<Response> {
     if status.is_success() {
         return Ok(response);
     }
-    bail!("{}: {status} {}", response.url().path().to_owned(), response.text().await?)
+    bail!(
+        "{}: {status} {}",
+        response.url().path().to_owned(),
+        response.text().await?
+    )
 }
 
 pub(crate) fn run() -> Result<Vec<Figure>> {
@@ -199,7 +227,10 @@ async fn api(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     for n in 0..total {
         let due = Duration::from_secs_f64(f64::from(n) / f64::from(GATEWAY_RATE));
         tokio::time::sleep_until((begun + due).into()).await;
-        let (gateway, client) = (Arc::clone(gateway), clients[n as usize % clients.len()].clone());
+        let (gateway, client) = (
+            Arc::clone(gateway),
+            clients[n as usize % clients.len()].clone(),
+        );
         tasks.spawn(async move {
             let answer = gateway.ask(&client, Method::GET, "/v1/me").send().await?;
             sound(answer).await?.bytes().await?;
@@ -235,7 +266,9 @@ async fn routed(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
         "Name": "plain", "Address": "127.0.0.1", "Port": port,
         "Check": { "TCP": format!("127.0.0.1:{port}"), "Interval": "1h", "Status": "passing" },
     });
-    let register = gateway.ask(&client, Method::PUT, "/v1/agent/service/register").json(&body);
+    let register = gateway
+        .ask(&client, Method::PUT, "/v1/agent/service/register")
+        .json(&body);
     sound(register.send().await?).await?;
     let direct = Client::builder()
         .no_proxy()
@@ -255,7 +288,10 @@ async fn routed(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
         let begun = Instant::now();
         sound(direct.get(&url).send().await?).await?.bytes().await?;
         let between = Instant::now();
-        let routed = gateway.ask(&client, Method::GET, "/svc/plain/").send().await?;
+        let routed = gateway
+            .ask(&client, Method::GET, "/svc/plain/")
+            .send()
+            .await?;
         sound(routed).await?.bytes().await?;
         if n >= 100 {
             plain.push(between - begun);
@@ -286,7 +322,9 @@ async fn lookup(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
             "ID": format!("s{n}"), "Name": format!("service-{n}"), "Address": "127.0.0.1", "Port": 9,
             "Check": { "TTL": "1h", "Status": "passing" },
         });
-        let register = gateway.ask(&client, Method::PUT, "/v1/agent/service/register").json(&body);
+        let register = gateway
+            .ask(&client, Method::PUT, "/v1/agent/service/register")
+            .json(&body);
         tasks.spawn(async move { sound(register.send().await?).await.map(drop) });
         if tasks.len() >= 64
             && let Some(done) = tasks.join_next().await
@@ -299,12 +337,20 @@ async fn lookup(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     }
     let mut times = Times::default();
     for n in 0..GATEWAY_LOOKUPS {
-        let path = format!("/v1/health/service/service-{}?passing", n % GATEWAY_SERVICES);
+        let path = format!(
+            "/v1/health/service/service-{}?passing",
+            n % GATEWAY_SERVICES
+        );
         let begun = Instant::now();
-        let found: Value =
-            sound(gateway.ask(&client, Method::GET, &path).send().await?).await?.json().await?;
+        let found: Value = sound(gateway.ask(&client, Method::GET, &path).send().await?)
+            .await?
+            .json()
+            .await?;
         times.push(begun.elapsed());
-        ensure!(found.as_array().is_some_and(|found| found.len() == 1), "{path}: {found}");
+        ensure!(
+            found.as_array().is_some_and(|found| found.len() == 1),
+            "{path}: {found}"
+        );
     }
     Ok(row.measured(
         times.at(0.99) <= 0.010,
@@ -329,7 +375,10 @@ fn event(n: u32) -> Value {
 
 async fn published(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     let (publisher, subscriber) = (gateway.client()?, gateway.client()?);
-    let stream = gateway.ask(&subscriber, Method::GET, "/v1/events/stream").send().await?;
+    let stream = gateway
+        .ask(&subscriber, Method::GET, "/v1/events/stream")
+        .send()
+        .await?;
     let mut stream = sound(stream).await?;
     let mut times = Times::default();
     let mut held = String::new();
@@ -403,12 +452,17 @@ async fn watched(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     let (writer, watcher) = (gateway.client()?, gateway.client()?);
     let mut times = Times::default();
     let put = async |value: u32| {
-        let put = gateway.ask(&writer, Method::PUT, "/v1/kv/bench/watched").body(value.to_string());
+        let put = gateway
+            .ask(&writer, Method::PUT, "/v1/kv/bench/watched")
+            .body(value.to_string());
         sound(put.send().await?).await.map(drop)
     };
     put(0).await?;
     for n in 1..=GATEWAY_CHANGES {
-        let now = gateway.ask(&watcher, Method::GET, "/v1/kv/bench/watched").send().await?;
+        let now = gateway
+            .ask(&watcher, Method::GET, "/v1/kv/bench/watched")
+            .send()
+            .await?;
         let now = sound(now).await?;
         let index = now.headers()["x-consul-index"].to_str()?.to_owned();
         let path = format!("/v1/kv/bench/watched?index={index}&wait=30s");
@@ -425,7 +479,12 @@ async fn watched(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     }
     Ok(row.measured(
         times.at(0.99) <= 1.0,
-        format!("{} (p50 {}, {} changes)", time(times.at(0.99)), time(times.p50()), times.len()),
+        format!(
+            "{} (p50 {}, {} changes)",
+            time(times.at(0.99)),
+            time(times.p50()),
+            times.len()
+        ),
     ))
 }
 
@@ -434,7 +493,10 @@ async fn memory(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
     let mut streams = Vec::new();
     for n in 0..GATEWAY_SUBSCRIBERS {
         let client = &clients[n as usize % clients.len()];
-        let stream = gateway.ask(client, Method::GET, "/v1/events/stream").send().await?;
+        let stream = gateway
+            .ask(client, Method::GET, "/v1/events/stream")
+            .send()
+            .await?;
         streams.push(sound(stream).await?);
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
