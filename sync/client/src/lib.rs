@@ -6,6 +6,7 @@
 
 mod breaker;
 mod limits;
+mod tokens;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +21,7 @@ use protocol::Problem;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
+pub use tokens::ServiceTokens;
 
 /// When to repeat and when to give up.
 #[derive(Debug, Clone, Copy)]

@@ -24,3 +24,7 @@ pub(crate) const BUDGET: u32 = 10;
 pub(crate) const REQUESTS_A_RETRY: u32 = 5;
 /// Targets whose breakers are kept; the one used longest ago goes first.
 pub(crate) const TARGETS: usize = 256;
+/// How long before its end a service token is fetched anew.
+pub(crate) const TOKEN_EARLY: Duration = Duration::from_secs(20);
+/// The longest a token is kept, in seconds, whatever its issuer says.
+pub(crate) const TOKEN_MOST: u64 = 3_600;

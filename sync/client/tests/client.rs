@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use client::{BreakerState, Call, Client, Error, Policy};
+use client::{BreakerState, Call, Client, Error, Policy, ServiceTokens};
 use reqwest::Url;
 
 /// What a server does with its first requests (status, `retry-after`); then it answers 200.
@@ -186,4 +186,40 @@ async fn a_target_that_fails_is_left_alone_and_tried_again() {
     assert_eq!(client.breakers()[&target], BreakerState::HalfOpen);
     assert_eq!(client.get::<u32>(url, Call::default()).await.unwrap(), 7);
     assert_eq!(client.breakers()[&target], BreakerState::Closed);
+}
+
+/// Serves tokens of this life, numbered; counts how many.
+async fn issuer(life: u64) -> (ServiceTokens, Arc<AtomicU32>) {
+    let issued = Arc::new(AtomicU32::new(0));
+    let count = issued.clone();
+    let issue = move || async move {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        format!(r#"{{"access_token":"t{number}","expires_in":{life}}}"#)
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = Url::parse(&format!("http://{}/t", listener.local_addr().unwrap())).unwrap();
+    let router = Router::new().route("/t", any(issue));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (ServiceTokens::new(client(quick()), url), issued)
+}
+
+#[tokio::test]
+async fn many_callers_share_one_token_until_shortly_before_its_end() {
+    let (tokens, issued) = issuer(300).await;
+    let callers: Vec<_> = (0..50)
+        .map(|_| {
+            let tokens = tokens.clone();
+            tokio::spawn(async move { tokens.token().await.unwrap() })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(&*caller.await.unwrap(), "t0");
+    }
+    assert_eq!(issued.load(Ordering::SeqCst), 1);
+
+    // Twenty seconds before the end is the end: the second call asks again.
+    let (tokens, _) = issuer(20).await;
+    assert_eq!(&*tokens.token().await.unwrap(), "t0");
+    assert_eq!(&*tokens.token().await.unwrap(), "t1");
 }
