@@ -41,6 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["signal", "recording", "dsp"]),
     ("temporal", &["workflow"]),
     ("protocol", &["events", "ledger"]),
+    ("client", &["protocol"]),
     (
         "gateway",
         &[
