@@ -4,7 +4,7 @@ use crate::catalog::Entry;
 use crate::container::{FileKind, FrameWriter, Identity, NO_STREAM, frame_kind};
 use crate::document;
 use crate::error::{RecordingError, Result};
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::keys::{Entropy, Unlock};
 use crate::limits::MAX_ANNOTATION_TEXT;
 use crate::reader::Recording;
@@ -35,7 +35,7 @@ pub fn annotate(
     for annotation in annotations {
         check(annotation)?;
         let annotation = annotation.clone();
-        let value = serde_json::to_value(Event::Annotation { annotation });
+        let value = event::to_value(&Event::Annotation { annotation });
         events.push(value.map_err(|e| document::invalid("event", e))?);
     }
     let bytes = serde_json::to_vec(&events).map_err(|e| document::invalid("events", e))?;

@@ -57,6 +57,14 @@ pub(crate) enum Event {
     },
 }
 
+/// An event as it is written: members by name, also where something in the same build makes serde_json keep
+/// the order in which they were declared.
+pub(crate) fn to_value(event: &Event) -> serde_json::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(event)?;
+    value.sort_all_objects();
+    Ok(value)
+}
+
 /// Entries of one event payload.
 pub(crate) fn values(payload: &[u8]) -> Option<Vec<serde_json::Value>> {
     serde_json::from_slice(payload).ok()

@@ -5,7 +5,7 @@ use crate::codec::Scratch;
 use crate::container::{FileKind, FrameWriter, Identity, NO_STREAM, frame_kind};
 use crate::document;
 use crate::error::{RecordingError, Result};
-use crate::event::{Event, Mark};
+use crate::event::{self, Event, Mark};
 use crate::header::{ClockAnchor, RecordingHeader, RecordingId};
 use crate::keys::{Entropy, KeyRing, KeysFile, RecordingKey, Unlock};
 use crate::limits::{MAX_DOCUMENT, MAX_UNSYNCED_BYTES, SYNC_NS};
@@ -366,7 +366,7 @@ impl Recorder {
 
     fn event(&mut self, event: &Event) -> Result<()> {
         self.open_still()?;
-        let value = serde_json::to_value(event).map_err(|e| document::invalid("event", e))?;
+        let value = event::to_value(event).map_err(|e| document::invalid("event", e))?;
         self.events.pending.push(value);
         Ok(())
     }
