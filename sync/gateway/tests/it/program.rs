@@ -170,6 +170,9 @@ pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_neurascale-gateway"));
     command.arg("serve").arg("--data-dir").arg(folder);
     command.args(["--listen", "127.0.0.1:0", "--set", "log=warn"]);
+    // Tests ask faster than anybody may; the one of the limit sets its own.
+    command.args(["--set", "limits.per_minute=1000000"]);
+    command.args(["--set", "limits.per_hour=10000000"]);
     command
 }
 
