@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Discovery, Fault,
-    model::{CHECKS, Placed, SERVICES, Status},
+    model::{CHECKS, NODES, Placed, SERVICES, Status},
 };
 use crate::limits::discovery as limits;
 
@@ -51,7 +51,8 @@ impl Instances {
     /// where nothing has changed.
     pub fn healthy(&self, site: &str, service: &str) -> Arc<[Instance]> {
         let state = &self.discovery.state;
-        let last = state.last_index();
+        let last = state.space_index(SERVICES).max(state.space_index(CHECKS));
+        let last = last.max(state.space_index(NODES));
         let key = (site.to_owned(), service.to_owned());
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
@@ -101,14 +102,5 @@ impl Instances {
             });
         }
         Ok(instances.into())
-    }
-
-    /// Index of the last change of what is registered and how it is, at a site.
-    pub fn index(&self, site: &str) -> u64 {
-        let prefix = format!("{site}/");
-        let state = &self.discovery.state;
-        state
-            .index(SERVICES, &prefix)
-            .max(state.index(CHECKS, &prefix))
     }
 }

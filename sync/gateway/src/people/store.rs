@@ -358,7 +358,7 @@ impl People {
             Some((_, person)) if !right => (SignIn::Refused("wrong password"), Some(person)),
             Some((_, person)) if person.disabled => (SignIn::Refused("disabled"), Some(person)),
             Some((modified, person)) if person.has_second_factor() => match code {
-                None => return Ok(SignIn::CodeDue),
+                None => (SignIn::CodeDue, Some(person)),
                 Some(code) => {
                     let kind = "people.second_factor_used";
                     if self.use_code(modified, person.clone(), code, kind).await? {
@@ -386,7 +386,15 @@ impl People {
                 self.patience.succeeded(&login);
                 self.entry("people.signed_in", &person.id.to_string(), person)?
             }
-            SignIn::CodeDue => return Ok(outcome),
+            // Whoever comes so far knows the password: that is on record as well.
+            SignIn::CodeDue => {
+                let id = person.map(|person| person.id);
+                self.draft(
+                    "people.code_asked",
+                    "anonymous",
+                    &serde_json::json!({ "person": id }),
+                )?
+            }
         };
         self.state.commit_with(Vec::new(), vec![entry]).await?;
         Ok(outcome)

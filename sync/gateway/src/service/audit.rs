@@ -218,6 +218,10 @@ async fn write(
         return Err(error.into());
     }
     let entry = draft("audit.batch", now, "gateway", &batch)?;
-    log.enter(vec![entry]).await?;
+    if let Err(error) = log.enter(vec![entry]).await {
+        // Without their hash they are no evidence; they come again with it.
+        kept.set_len(from_byte).await?;
+        return Err(error.into());
+    }
     Ok(())
 }

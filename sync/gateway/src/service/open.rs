@@ -9,6 +9,7 @@ use std::{
 
 use events::{Bus, Clock, Ids};
 use logstore::{LogStoreError, LogStoreOptions};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     Audit, KeyError, MainKey, map::Map, metrics::Metrics, set_up::SetUp, storage::Storage,
@@ -25,7 +26,7 @@ use crate::{
     state::{State, StateError},
     trust::{
         Authority, AuthorityError, Enrolment, ExternalIssuer, KeySet, KeySource, Keyring,
-        KeyringError, Tls, TlsError, Tokens,
+        KeyringError, Tls, TlsError, Tokens, hex,
     },
 };
 
@@ -216,7 +217,9 @@ impl Gateway {
         );
         let keyring = Arc::new(keyring.await?);
         let external: Vec<_> = config.issuers.iter().map(external).collect();
-        let issuer = format!("https://{}:{}", config.names[0], config.listen.port());
+        // By its root, which replicas share: they listen under names and ports of their own.
+        let root = Sha256::digest(authority.root()?);
+        let issuer = format!("urn:neurascale:gateway:{}", hex(&root[..16]));
         let tokens = Tokens::new(
             keyring,
             &issuer,

@@ -33,6 +33,8 @@ struct Keys {
     deleted: BTreeMap<String, u64>,
     /// The same deletions, the oldest first; one that was overtaken is skipped when its turn comes.
     deletions: VecDeque<(u64, String)>,
+    /// Index of the last change of any key.
+    last: u64,
     /// Index of the newest deletion that is no longer remembered by its key.
     forgotten: u64,
 }
@@ -47,6 +49,7 @@ fn beginning<'a, V>(
 
 impl Keys {
     fn apply(&mut self, change: &Change) {
+        self.last = self.last.max(change.index);
         match &change.value {
             Some(value) => {
                 self.deleted.remove(&change.key);
@@ -106,6 +109,10 @@ impl Mirror {
         self.spaces()
             .get(space)
             .map_or(0, |keys| keys.index(prefix))
+    }
+
+    pub(super) fn space_index(&self, space: &str) -> u64 {
+        self.spaces().get(space).map_or(0, |keys| keys.last)
     }
 
     pub(super) fn last_index(&self) -> u64 {

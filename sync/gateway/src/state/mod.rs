@@ -192,6 +192,11 @@ impl State {
         self.mirror.index(space, prefix)
     }
 
+    /// Index of the last commit that changed any key of a space: told at once, however many keys there are.
+    pub fn space_index(&self, space: Space) -> u64 {
+        self.mirror.space_index(space)
+    }
+
     /// Index of the last commit that changed anything.
     pub fn last_index(&self) -> u64 {
         self.mirror.last_index()
@@ -206,10 +211,11 @@ impl State {
     /// Whether it does.
     pub async fn wait(&self, watched: &[(Space, &str)], index: u64, longest: Duration) -> bool {
         let mut commits = self.watch();
+        // Most commits are of other spaces: a glance spares looking through the keys.
         let changed = || {
-            watched
-                .iter()
-                .any(|(space, prefix)| self.index(space, prefix) > index)
+            watched.iter().any(|(space, prefix)| {
+                self.space_index(space) > index && self.index(space, prefix) > index
+            })
         };
         let wait = async {
             loop {

@@ -78,7 +78,6 @@ pub(super) async fn run(
 /// What a transaction has decided, to be applied to the mirror once it is durable.
 #[derive(Default)]
 struct Decided {
-    foreign: Vec<Change>,
     own: Vec<Change>,
     answers: Vec<Result<u64, StateError>>,
 }
@@ -104,7 +103,6 @@ async fn commit(backend: &dyn Backend, mirror: &Mirror, waiting: &mut Vec<Commit
                 }
                 writes.changes = view.changes;
                 *decided.lock().unwrap_or_else(PoisonError::into_inner) = Decided {
-                    foreign,
                     own: writes.changes.clone(),
                     answers,
                 };
@@ -113,7 +111,6 @@ async fn commit(backend: &dyn Backend, mirror: &Mirror, waiting: &mut Vec<Commit
         )
         .await;
     let decided = decided.into_inner().unwrap_or_else(PoisonError::into_inner);
-    drop(decided.foreign);
     match written {
         Ok(()) => {
             mirror.apply(&decided.own);

@@ -319,11 +319,11 @@ async fn the_audit_holds_every_denial_and_write_and_a_hash_of_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = Program::start(folder.path()).await;
     let root = gateway.first_person().await;
-    let ada = root.somebody("ada", "clinician").await;
+    let tess = root.somebody("tess", "clinician").await;
     for _ in 0..20 {
-        ada.get("/v1/me").await;
+        tess.get("/v1/me").await;
     }
-    let denied = ada
+    let denied = tess
         .request(Method::GET, "/v1/people")
         .header("x-request-id", "look-at-me")
         .send();
@@ -385,7 +385,7 @@ async fn the_audit_holds_every_denial_and_write_and_a_hash_of_the_rest() {
     for file in all {
         let text = fs::read_to_string(file.unwrap().path()).unwrap();
         assert!(
-            !text.contains("ada") && !text.contains(PASSWORD),
+            !text.contains("tess") && !text.contains(PASSWORD),
             "ids only"
         );
     }

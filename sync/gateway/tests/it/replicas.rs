@@ -11,6 +11,9 @@ use crate::{
     program::{Caller, PASSWORD, Program, settle},
 };
 
+/// Replicas go by names of their own, and are one gateway all the same.
+const OTHER_NAMES: &str = "names=[\"127.0.0.1\", \"localhost\"]";
+
 /// A second data folder with the first one's key: replicas share what the key seals.
 fn twin(folder: &std::path::Path) -> tempfile::TempDir {
     let other = tempfile::tempdir().unwrap();
@@ -35,12 +38,15 @@ async fn two_replicas_are_one_gateway() {
     let server = Server::shared();
     let database = server.database().await;
     let storage = format!("storage={}", server.address(&database));
-    let arguments = ["--set", storage.as_str()];
     let folder = tempfile::tempdir().unwrap();
-    let one = Program::start_with(folder.path(), &arguments).await;
+    let one = Program::start_with(folder.path(), &["--set", &storage]).await;
     let root = one.first_person().await;
     let other_folder = twin(folder.path());
-    let two = Program::start_with(other_folder.path(), &arguments).await;
+    let two = Program::start_with(
+        other_folder.path(),
+        &["--set", &storage, "--set", OTHER_NAMES],
+    )
+    .await;
     assert_eq!(
         fs::read(folder.path().join("ca.pem")).unwrap(),
         fs::read(other_folder.path().join("ca.pem")).unwrap(),
@@ -112,12 +118,15 @@ async fn a_killed_replica_loses_nothing_that_was_acknowledged() {
     let server = Server::shared();
     let database = server.database().await;
     let storage = format!("storage={}", server.address(&database));
-    let arguments = ["--set", storage.as_str()];
     let folder = tempfile::tempdir().unwrap();
-    let one = Program::start_with(folder.path(), &arguments).await;
+    let one = Program::start_with(folder.path(), &["--set", &storage]).await;
     let root = one.first_person().await;
     let other_folder = twin(folder.path());
-    let two = Program::start_with(other_folder.path(), &arguments).await;
+    let two = Program::start_with(
+        other_folder.path(),
+        &["--set", &storage, "--set", OTHER_NAMES],
+    )
+    .await;
     let at_two = two.client(None).signed_in("root", PASSWORD).await;
     let append = async |caller: Caller, must: bool, until: tokio::time::Instant| {
         let mut acknowledged = Vec::new();
