@@ -2,7 +2,12 @@
 
 mod try_out;
 
-use std::{io::Write as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
@@ -10,8 +15,9 @@ use events::{RandomIds, SystemClock};
 use gateway::{
     config::{self, Loaded},
     random::Random,
-    service::{Gateway, KEY_NAME, backup, bind, restore},
+    service::{Gateway, KEY_NAME, Verification, backup, bind, restore, verify},
 };
+use logstore::LogStoreOptions;
 
 /// Edge, trust, discovery, configuration and events of a fleet of workstations.
 #[derive(Debug, Parser)]
@@ -35,6 +41,14 @@ enum Command {
     },
     /// See it at work: sets the first person up, registers a service of its own and calls it through the gateway.
     TryOut(try_out::TryOut),
+    /// Check the whole record: the ledger's entries and signatures, and the lines of the audit. The gateway may run.
+    Verify {
+        #[command(flatten)]
+        settings: Settings,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Copy the database, encrypted, while the gateway runs or does not. Keep `gateway.key` apart from it.
     Backup(Copy),
     /// Put a backup in place of the database. What was there is kept beside it. No gateway may run.
@@ -93,7 +107,7 @@ impl Settings {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
@@ -101,8 +115,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<()> {
-    match arguments.command {
+fn run(arguments: Arguments) -> Result<ExitCode> {
+    let done = match arguments.command {
+        Command::Verify { settings, json } => return verified(&settings.load()?.config, json),
         Command::Serve(settings) => serve(settings.load()?),
         Command::CheckConfig { settings, json } => check(&settings.load()?, json),
         Command::TryOut(try_out) => {
@@ -113,7 +128,86 @@ fn run(arguments: Arguments) -> Result<()> {
         }
         Command::Backup(copy) => copied(&copy, true),
         Command::Restore(copy) => copied(&copy, false),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Exit code 1 where something does not hold.
+fn verified(config: &config::Config, json: bool) -> Result<ExitCode> {
+    let random = Random::from_system().context("the system gives no randomness")?;
+    let options = LogStoreOptions::new(Arc::new(SystemClock), Arc::new(RandomIds::default()));
+    let terminal = std::io::stderr().is_terminal();
+    let mut progress = |entries: u64| {
+        if terminal {
+            let _ = write!(std::io::stderr(), "\r{entries} entries");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let found = runtime.block_on(verify(config, options, &random, &mut progress));
+    if terminal {
+        let _ = writeln!(std::io::stderr());
     }
+    let found = found?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &found)?;
+        writeln!(out)?;
+    } else {
+        tell(&mut out, &found)?;
+    }
+    Ok(if found.sound {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn tell(out: &mut impl std::io::Write, found: &Verification) -> Result<()> {
+    let (ledger, audit) = (&found.ledger, &found.audit);
+    writeln!(
+        out,
+        "{} entries, {} signed states hold",
+        ledger.entries, ledger.checkpoints_held
+    )?;
+    writeln!(
+        out,
+        "{} batches of the audit hold, {} lines",
+        audit.batches, audit.lines
+    )?;
+    if audit.elsewhere > 0 {
+        writeln!(
+            out,
+            "{} batches of other replicas: verify them there",
+            audit.elsewhere
+        )?;
+    }
+    if audit.unhashed_bytes > 0 {
+        writeln!(
+            out,
+            "{} bytes of day files have no hash in the ledger and are no evidence",
+            audit.unhashed_bytes
+        )?;
+    }
+    if let (Some(sequence), Some(reason)) = (ledger.first_bad_sequence, &ledger.first_bad_reason) {
+        writeln!(out, "BAD: entry {sequence}: {reason}")?;
+    }
+    for note in &ledger.checkpoints_untrusted {
+        writeln!(out, "BAD: a signature that does not hold:\n{note}")?;
+    }
+    for bad in &audit.bad {
+        writeln!(out, "BAD: entry {}: {}", bad.sequence, bad.reason)?;
+    }
+    writeln!(out, "key: {}", found.key)?;
+    if let Some(checkpoint) = &found.checkpoint {
+        writeln!(
+            out,
+            "last signed state, to be kept where nobody of here can change it:\n{checkpoint}"
+        )?;
+    }
+    writeln!(out, "{}", if found.sound { "sound" } else { "NOT SOUND" })?;
+    Ok(())
 }
 
 fn check(loaded: &Loaded, json: bool) -> Result<()> {

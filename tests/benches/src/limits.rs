@@ -127,3 +127,9 @@ pub(crate) const GATEWAY_PUBLISH_S: u64 = 10;
 pub(crate) const GATEWAY_CHANGES: u32 = 500;
 /// Subscribers that hear nothing.
 pub(crate) const GATEWAY_SUBSCRIBERS: u32 = 1_000;
+/// Connections that a proxy is asked over; how often by turns, and for how many seconds each.
+pub(crate) const PROXY_CONNECTIONS: u32 = 32;
+/// See [`PROXY_CONNECTIONS`].
+pub(crate) const PROXY_TURNS: u32 = 3;
+/// See [`PROXY_CONNECTIONS`].
+pub(crate) const PROXY_TURN_S: u32 = 4;

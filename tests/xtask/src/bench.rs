@@ -15,10 +15,11 @@ use crate::{home, pyenv, shell, ui};
 /// The README's section of figures stands between these lines.
 const BEGIN: &str = "<!-- figures: written by `cargo xtask bench --readme` -->";
 const END: &str = "<!-- end of figures -->";
+const NO_SECTION: &str = "README.md lacks the lines between which the figures stand";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// Write the table into the README as well
+    /// Write the table into the README as well; with filters, the rows that were measured, the others stay
     #[arg(long)]
     readme: bool,
     /// Watch for minutes what is otherwise watched for longer
@@ -31,7 +32,7 @@ pub(crate) struct BenchArgs {
 /// Builds in release, measures, prints the table. The benchmark program writes `{"machine": text,
 /// "figures": [{"what", "bound", "aim", "measured": text, "met": bool}]}` to the file after `--json`.
 pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
-    setup::ensure(Need::Tests)?;
+    setup::ensure(Need::Figures)?;
     let environment = Environment {
         target: home::target()?,
         pyenv: Some(pyenv::ensure()?),
@@ -74,7 +75,15 @@ pub(crate) fn bench(args: BenchArgs) -> Result<ExitCode> {
     let table = table(&report)?;
     println!("\n{table}\nwritten to {}", written.display());
     if args.readme {
-        write_readme(&shell::root().join("README.md"), &table)?;
+        let path = shell::root().join("README.md");
+        if args.filters.is_empty() {
+            write_readme(&path, &table)?;
+        } else {
+            let readme = fs::read_to_string(&path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            let before = section(&readme).context(NO_SECTION)?;
+            write_readme(&path, &merged(before, &table))?;
+        }
         println!("README.md: figures replaced");
     }
     measured?;
@@ -115,9 +124,45 @@ fn table(report: &Value) -> Result<String> {
 fn write_readme(path: &Path, table: &str) -> Result<()> {
     let readme =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let replaced = replace(&readme, table)
-        .context("README.md lacks the lines between which the figures stand")?;
+    let replaced = replace(&readme, table).context(NO_SECTION)?;
     fs::write(path, replaced).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What stands between the lines.
+fn section(readme: &str) -> Option<&str> {
+    let (_, rest) = readme.split_once(BEGIN)?;
+    Some(rest.split_once(END)?.0)
+}
+
+/// The rows of `table` in the place of those of the same name in the table `before`, new ones behind them. A
+/// group of figures is always of one run, so that its ratios stay ratios of one run.
+fn merged(before: &str, table: &str) -> String {
+    let name = |row: &str| row.split(" | ").next().map(str::to_owned);
+    let rows = |text: &str| -> Vec<String> {
+        let lines = text.lines().skip_while(|line| !line.starts_with("| ---"));
+        lines
+            .skip(1)
+            .take_while(|line| line.starts_with("| "))
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut fresh = rows(table);
+    let mut kept = rows(before);
+    for row in &mut kept {
+        if let Some(at) = fresh.iter().position(|one| name(one) == name(row)) {
+            *row = fresh.remove(at);
+        }
+    }
+    let head = table
+        .split_inclusive('\n')
+        .take_while(|line| !line.starts_with("| ---"));
+    let mut whole: String = head.collect();
+    whole.push_str("| --- | --- | --- | --- | --- |\n");
+    for row in kept.iter().chain(&fresh) {
+        whole.push_str(row);
+        whole.push('\n');
+    }
+    whole
 }
 
 fn replace(readme: &str, table: &str) -> Option<String> {
@@ -130,7 +175,7 @@ fn replace(readme: &str, table: &str) -> Option<String> {
 mod tests {
     use serde_json::json;
 
-    use super::{BEGIN, END, replace, table};
+    use super::{BEGIN, END, merged, replace, section, table};
 
     #[test]
     fn the_section_is_replaced_and_nothing_else() {
@@ -140,6 +185,25 @@ mod tests {
             Some(format!("# Title\n{BEGIN}\nnew\n{END}\nrest\n"))
         );
         assert_eq!(replace("# Title\n", "new\n"), None);
+    }
+
+    #[test]
+    fn a_part_of_the_figures_takes_the_place_of_its_rows() {
+        let of = |machine: &str, rows: &[(&str, &str)]| {
+            let figures: Vec<_> = rows
+                .iter()
+                .map(|(what, measured)| {
+                    json!({"what": what, "bound": "1", "aim": "1", "measured": measured, "met": true})
+                })
+                .collect();
+            table(&json!({"machine": machine, "figures": figures})).expect("a whole report")
+        };
+        let readme = format!("{BEGIN}\n{}{END}", of("old", &[("a", "1"), ("b", "2")]));
+        let before = section(&readme).expect("a section");
+        assert_eq!(
+            merged(before, &of("new", &[("c", "4"), ("b", "3")])),
+            of("new", &[("a", "1"), ("b", "3"), ("c", "4")])
+        );
     }
 
     #[test]

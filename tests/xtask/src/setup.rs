@@ -6,11 +6,12 @@ use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// What a package is needed for. The product never needs what only tests need.
+/// What a package is needed for. The product never needs what only tests and figures need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     Build,
     Tests,
+    Figures,
 }
 
 #[derive(Debug)]
@@ -143,6 +144,18 @@ const PACKAGES: &[SystemPackage] = &[
         need: Need::Tests,
         reason: "pdftotext and pdftoppm, which read the report back",
         probe: &["pdftotext", "-v"],
+    },
+    SystemPackage {
+        apt: "haproxy",
+        need: Need::Figures,
+        reason: "a proxy that the gateway is measured beside",
+        probe: &["sh", "-c", "command -v haproxy || test -x /usr/sbin/haproxy"],
+    },
+    SystemPackage {
+        apt: "wrk",
+        need: Need::Figures,
+        reason: "asks proxies as fast as they answer",
+        probe: &["sh", "-c", "command -v wrk"],
     },
 ];
 
@@ -308,6 +321,6 @@ mod tests {
 
     #[test]
     fn tests_need_all_that_a_build_needs() {
-        assert!(Need::Build < Need::Tests);
+        assert!(Need::Build < Need::Tests && Need::Tests < Need::Figures);
     }
 }

@@ -429,6 +429,14 @@ pub(crate) enum LedgerCommand {
         /// Sequence.
         sequence: u64,
     },
+    /// Check a proof of a station's or a gateway's ledger; needs neither.
+    CheckProof {
+        /// The proof's file, as `proof` or the gateway wrote it.
+        file: PathBuf,
+        /// The ledger's public key, as it was noted when it was known to be right.
+        #[arg(long)]
+        key: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,7 +19,7 @@
 //!
 //! # Other databases
 //!
-//! Statements live in `batch`, `steps`, `event_log`, `history`, `ledger_store` and `writer`; units
+//! Statements live in `batch`, `steps`, `event_log`, `history`, `ledger_sqlite` and `writer`; units
 //! of work, policy and grouping know no SQL. Another database passes `events::conformance` and
 //! `workflow::conformance` as SQLite does in `tests/it`.
 
@@ -27,6 +27,7 @@ mod batch;
 mod error;
 mod event_log;
 mod history;
+mod ledger_sqlite;
 mod ledger_store;
 pub mod limits;
 mod log_store;
@@ -39,7 +40,8 @@ mod unit;
 mod writer;
 
 pub use error::LogStoreError;
-pub use ledger_store::EntryQuery;
+pub use ledger_sqlite::{EntryQuery, LedgerReader};
+pub use ledger_store::LedgerStore;
 pub use log_store::{LogStore, LogStoreOptions};
 pub use policy::{LedgerPolicy, ledger_all};
 pub use schema::{connect, run_migrations};

@@ -10,7 +10,9 @@ use std::{
 
 use events::{Bus, Clock, EventLog, Ids, Payload, payloads::LedgerEventRecorded};
 use ledger::{KeyKind, NoteSigner, ProofBundle, Report, SignedCheckpoint, VerifierKey};
-use logstore::{LogStore, LogStoreOptions, Receipt, UnitOfWork, connect, run_migrations};
+use logstore::{
+    LedgerStore as _, LogStore, LogStoreOptions, Receipt, UnitOfWork, connect, run_migrations,
+};
 use sqlx::{
     ConnectOptions, Row, SqliteConnection, migrate::Migrator, sqlite::SqliteConnectOptions,
 };
@@ -188,11 +190,14 @@ impl Store {
     }
 
     /// Verifies the whole ledger; `progress` is told how many entries are done.
-    pub async fn verify_ledger(&self, progress: impl FnMut(u64)) -> Result<Report, StoreError> {
+    pub async fn verify_ledger(
+        &self,
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<Report, StoreError> {
         let report = self
             .inner
             .log
-            .verify_ledger(self.ledger_key(), progress)
+            .verify_ledger(self.ledger_key(), &mut progress)
             .await;
         report.map_err(|error| StoreError::log("verifying the ledger", error))
     }

@@ -7,7 +7,7 @@ use crate::limits::MAX_ANSWER_ROWS;
 use crate::records::SessionRecord;
 use events::payloads::RecordingSegmentClosed;
 use events::{Filter, Payload, Position, RecordedEvent};
-use logstore::EntryQuery;
+use logstore::{EntryQuery, LedgerStore as _};
 use recording::{
     OsEntropy, OsStorage, Recording, RepairReport, SegmentState, Unlock, VerifyReport,
 };
@@ -70,7 +70,10 @@ impl Workstation {
     ///
     /// # Errors
     /// The store; a ledger that does not hold is a result.
-    pub async fn verify_ledger(&self, mut progress: impl FnMut(u64, u64)) -> Result<LedgerCheck> {
+    pub async fn verify_ledger(
+        &self,
+        mut progress: impl FnMut(u64, u64) + Send,
+    ) -> Result<LedgerCheck> {
         let store = self.room.store()?;
         let checkpoint = store.checkpoint().await?;
         let size = store.log().ledger_size().await?;

@@ -20,6 +20,10 @@ pub const AUDIT_BATCH: usize = 16_384;
 /// How often a batch is hashed into the ledger.
 pub const AUDIT_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How often the ledger's state is signed while it grows: what is cut off behind the last signature goes
+/// unnoticed.
+pub const CHECKPOINT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Largest body of a request to the gateway's own routes, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 

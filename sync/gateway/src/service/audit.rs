@@ -13,7 +13,7 @@ use std::{
 use events::{Clock, Timestamp};
 use ledger::{CanonicalJson, Draft};
 use logstore::LogStoreError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::{
     fs::OpenOptions,
@@ -81,10 +81,10 @@ impl std::fmt::Debug for Told {
 }
 
 impl Audit {
-    /// Over the gateway's ledger; day files go to `folder`, which exists. Needs a tokio runtime.
-    pub(crate) fn start(log: Storage, folder: PathBuf, clock: Arc<dyn Clock>) -> Self {
+    /// Over the gateway's ledger and a folder of day files. Needs a tokio runtime.
+    pub(crate) fn start(log: Storage, files: DayFiles, clock: Arc<dyn Clock>) -> Self {
         let (lines, told) = mpsc::channel(limits::AUDIT_QUEUE);
-        tokio::spawn(batches(log.clone(), folder, clock, told));
+        tokio::spawn(batches(log.clone(), files, clock, told));
         Self { log, lines }
     }
 
@@ -135,19 +135,51 @@ fn draft(
     })
 }
 
+/// Kind of the entries that speak of lines.
+pub(super) const BATCH_KIND: &str = "audit.batch";
+/// Extension of the files that hold them.
+pub(super) const DAY_FILE: &str = "jsonl";
+/// Name of the file that says which replica's day files these are.
+const REPLICA: &str = "replica";
+
 /// What an entry says of a batch of lines.
-#[derive(Serialize)]
-struct Batch {
-    file: String,
+#[derive(Serialize, Deserialize)]
+pub(super) struct Batch {
+    /// Whose file.
+    pub(super) replica: String,
+    pub(super) file: String,
     /// Where in the file the lines begin, bytes.
-    from_byte: u64,
-    lines: usize,
-    sha256: String,
+    pub(super) from_byte: u64,
+    pub(super) lines: usize,
+    pub(super) sha256: String,
+}
+
+/// The replica whose day files lie in a folder: several share a ledger, and each has files of its own.
+pub(super) fn replica_of(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(REPLICA)).ok()?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The same; where there is none yet it becomes `fresh`.
+pub(super) fn replica_or(folder: &Path, fresh: String) -> std::io::Result<String> {
+    if let Some(replica) = replica_of(folder) {
+        return Ok(replica);
+    }
+    std::fs::write(folder.join(REPLICA), format!("{fresh}\n"))?;
+    Ok(fresh)
+}
+
+/// Where day files go, and whose they are.
+#[derive(Debug)]
+pub(crate) struct DayFiles {
+    /// A folder that exists.
+    pub(crate) folder: PathBuf,
+    pub(crate) replica: String,
 }
 
 async fn batches(
     log: Storage,
-    folder: PathBuf,
+    files: DayFiles,
     clock: Arc<dyn Clock>,
     mut told: mpsc::Receiver<Told>,
 ) {
@@ -167,7 +199,7 @@ async fn batches(
             },
         };
         if !lines.is_empty() {
-            match write(&log, &folder, clock.now(), &lines).await {
+            match write(&log, &files, clock.now(), &lines).await {
                 Ok(()) => lines.clear(),
                 // Kept and tried again; a full queue then makes requests wait, which is better than an
                 // audit with a hole in it.
@@ -185,12 +217,12 @@ async fn batches(
 
 async fn write(
     log: &Storage,
-    folder: &Path,
+    files: &DayFiles,
     now: Timestamp,
     lines: &[Asked],
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let day: String = now.to_string().chars().take(10).collect();
-    let file = format!("{day}.jsonl");
+    let file = format!("{day}.{DAY_FILE}");
     let mut text = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut text, line)?;
@@ -200,9 +232,10 @@ async fn write(
     options.create(true).append(true);
     #[cfg(unix)]
     options.mode(0o600);
-    let mut kept = options.open(folder.join(&file)).await?;
+    let mut kept = options.open(files.folder.join(&file)).await?;
     let from_byte = kept.metadata().await?.len();
     let batch = Batch {
+        replica: files.replica.clone(),
         file,
         from_byte,
         lines: lines.len(),
@@ -217,7 +250,7 @@ async fn write(
         kept.set_len(from_byte).await?;
         return Err(error.into());
     }
-    let entry = draft("audit.batch", now, "gateway", &batch)?;
+    let entry = draft(BATCH_KIND, now, "gateway", &batch)?;
     if let Err(error) = log.enter(vec![entry]).await {
         // Without their hash they are no evidence; they come again with it.
         kept.set_len(from_byte).await?;

@@ -6,6 +6,8 @@ mod audit;
 mod backup;
 mod guard;
 mod keys;
+mod ledger;
+mod ledger_api;
 mod map;
 mod metrics;
 mod open;
@@ -14,12 +16,14 @@ mod set_up;
 mod status_api;
 mod storage;
 mod trust_api;
+mod verify;
 
 pub use audit::{Asked, Audit};
 pub use backup::{BackupError, backup, restore};
 pub use keys::{KEY_NAME, KeyError, MainKey};
 pub use open::{Gateway, OpenError};
 pub use serve::{Bound, ServeError, bind};
+pub use verify::{AuditFiles, BadBatch, Verification, VerifyError, verify};
 
 /// Every route of the gateway: method, path and the action that its use is.
 pub fn routes() -> impl Iterator<Item = crate::access::Route> {

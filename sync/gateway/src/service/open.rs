@@ -12,7 +12,13 @@ use logstore::{LogStoreError, LogStoreOptions};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Audit, KeyError, MainKey, map::Map, metrics::Metrics, set_up::SetUp, storage::Storage,
+    Audit, KeyError, MainKey,
+    audit::{DayFiles, replica_or},
+    ledger::Ledger,
+    map::Map,
+    metrics::Metrics,
+    set_up::SetUp,
+    storage::Storage,
 };
 use crate::{
     access::{Access, PolicyError, Routes, RoutesError},
@@ -35,7 +41,7 @@ pub(crate) const DATABASE: &str = "gateway.sqlite";
 /// Held while a gateway runs on the folder.
 const LOCK: &str = "gateway.lock";
 /// Day files of the audit.
-const AUDIT: &str = "audit";
+pub(super) const AUDIT: &str = "audit";
 
 /// Why the gateway did not open.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +69,9 @@ pub enum OpenError {
     /// The database.
     #[error("opening the gateway's database")]
     Log(#[from] LogStoreError),
+    /// The ledger's key.
+    #[error("the key of the ledger's signatures")]
+    Ledger(#[from] ledger::NoteError),
     /// The state.
     #[error("reading the gateway's state")]
     State(#[from] StateError),
@@ -95,6 +104,7 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) log: Storage,
+    pub(crate) ledger: Ledger,
     pub(crate) state: State,
     pub(crate) access: Access,
     pub(crate) routes: Routes,
@@ -269,7 +279,14 @@ impl Gateway {
         });
         let audit_folder = folder.join(AUDIT);
         make_folder(&audit_folder)?;
-        let audit = Audit::start(log.clone(), audit_folder, Arc::clone(&clock));
+        let fresh = ids.next(clock.now()).to_string();
+        let files = DayFiles {
+            replica: replica_or(&audit_folder, fresh)
+                .map_err(failed("naming the replica in", &audit_folder))?,
+            folder: audit_folder,
+        };
+        let audit = Audit::start(log.clone(), files, Arc::clone(&clock));
+        let ledger = Ledger::new(log.clone(), &key)?;
         let routes = Routes::new(super::serve::ROUTES)?;
         let set_up = SetUp::new(state.clone(), random);
         Ok(Arc::new(Self {
@@ -277,6 +294,7 @@ impl Gateway {
             clock,
             ids,
             log,
+            ledger,
             state,
             access: Access::brought()?,
             routes,
@@ -302,6 +320,9 @@ impl Gateway {
     /// Writes what waits and closes the database.
     pub async fn close(&self) {
         self.audit.flush().await;
+        if let Err(error) = self.ledger.checkpoint().await {
+            tracing::warn!(%error, "the ledger's last state was not signed");
+        }
         self.log.close().await;
     }
 }

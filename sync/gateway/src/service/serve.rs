@@ -25,7 +25,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use super::{
     Gateway, account_api,
     guard::{REQUEST_ID, enforce, guard},
-    status_api, trust_api,
+    ledger_api, status_api, trust_api,
 };
 use crate::{
     access::Route,
@@ -40,6 +40,7 @@ pub(crate) const ROUTES: &[&[Route]] = &[
     account_api::ROUTES,
     trust_api::ROUTES,
     status_api::ROUTES,
+    ledger_api::ROUTES,
     discovery::ROUTES,
     event_api::ROUTES,
     edge::ROUTES,
@@ -77,6 +78,7 @@ impl Gateway {
             .merge(account_api::router())
             .merge(trust_api::router())
             .merge(status_api::router())
+            .merge(ledger_api::router())
             .with_state(Arc::clone(self))
             .merge(self.discovery.clone().router())
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
@@ -166,6 +168,7 @@ impl Bound {
         let places = Arc::new(Semaphore::new(limits::MAX_CONNECTIONS));
         let graceful = Arc::new(GracefulShutdown::new());
         let upkeep = tokio::spawn(upkeep(Arc::clone(&self.gateway)));
+        let signing = tokio::spawn(self.gateway.ledger.clone().sign_on());
         let outside = self.gateway.outside();
         let checks = outside
             .clone()
@@ -205,6 +208,7 @@ impl Bound {
         // Streams and waiting fetches would never end by themselves.
         self.gateway.events.close();
         upkeep.abort();
+        signing.abort();
         key_sets.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(checks) = checks {
             checks.stop().await;

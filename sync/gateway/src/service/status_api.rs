@@ -115,6 +115,7 @@ async fn entries(
         .min(limits::AUDIT_PAGE);
     let entries = gateway
         .log
+        .ledger()
         .ledger_entries(page.from..page.from.saturating_add(limit.into()))
         .await
         .map_err(|error| {

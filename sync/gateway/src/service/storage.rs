@@ -6,11 +6,13 @@
 //! answers reads from memory, as of then, and refuses writes; a server that fails over to a standby keeps
 //! the promise only if it replicates synchronously, which is its administrator's to set.
 
-use std::{ops::Range, path::Path, str::FromStr as _, sync::Arc};
+use std::{path::Path, str::FromStr as _, sync::Arc};
 
 use events::{EventLog, Position};
-use ledger::{Draft, Entry};
-use logstore::{LogStore, LogStoreError, LogStoreOptions, UnitOfWork, postgres::PostgresLog};
+use ledger::Draft;
+use logstore::{
+    LedgerStore, LogStore, LogStoreError, LogStoreOptions, UnitOfWork, postgres::PostgresLog,
+};
 use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 
 use super::MainKey;
@@ -96,13 +98,11 @@ impl Storage {
         }
     }
 
-    pub(crate) async fn ledger_entries(
-        &self,
-        range: Range<u64>,
-    ) -> Result<Vec<Entry>, LogStoreError> {
+    /// The ledger, to be read, signed and proven.
+    pub(crate) fn ledger(&self) -> &dyn LedgerStore {
         match self {
-            Self::Sqlite(log) => log.ledger_entries(range).await,
-            Self::Postgres(log) => log.ledger_entries(range).await,
+            Self::Sqlite(log) => log,
+            Self::Postgres(log) => log,
         }
     }
 

@@ -11,11 +11,11 @@ use events::{
 };
 use gateway::state::{Op, PostgresBackend, State};
 use ledger::{Digest, Draft, Tree};
-use logstore::{LogStoreOptions, postgres::PostgresLog};
+use logstore::{LedgerStore as _, LogStoreOptions, postgres::PostgresLog};
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use crate::postgres::Server;
+use test_servers::postgres::Server;
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -4,12 +4,10 @@ use std::{fs, sync::Arc, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use test_servers::postgres::Server;
 use uuid::Uuid;
 
-use crate::{
-    postgres::Server,
-    program::{Caller, PASSWORD, Program, settle},
-};
+use crate::program::{Caller, PASSWORD, Program, settle};
 
 /// Replicas go by names of their own, and are one gateway all the same.
 const OTHER_NAMES: &str = "names=[\"127.0.0.1\", \"localhost\"]";

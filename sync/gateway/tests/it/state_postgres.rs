@@ -8,7 +8,7 @@ use logstore::postgres as database;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use crate::postgres::Server;
+use test_servers::postgres::Server;
 
 const SPACE: &str = "test";
 const LONG: Duration = Duration::from_secs(20);

@@ -58,7 +58,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("engine", &["workstation", "ui-types"]),
     ("engine-client", &["ui-types"]),
-    ("cli", &["engine-client", "ui-types"]),
+    // Proofs are checked where no engine of their station runs.
+    ("cli", &["engine-client", "ledger", "ui-types"]),
     ("neurascale-desktop", &["engine-client", "ui-types"]),
     ("app", &["ui-types"]),
     ("scope", &["ui-types", "signal"]),

@@ -41,6 +41,27 @@ fn the_ledger_proves_every_step() {
     let bundle = ledger::ProofBundle::from_json(&proof["bundle"].to_string()).unwrap();
     let key = ledger::VerifierKey::parse(check["verifier_key"].as_str().unwrap()).unwrap();
     bundle.verify(&key).expect("the proof holds offline");
+
+    // So for whoever has nothing but the file and the key: the engine is gone.
+    station.ok(&["engine", "stop"]);
+    let file = station.path().join("proof.json");
+    std::fs::write(&file, proof.to_string()).unwrap();
+    let check = |key: &str| {
+        station.cli(&[
+            "ledger",
+            "check-proof",
+            file.to_str().unwrap(),
+            "--key",
+            key,
+        ])
+    };
+    assert_eq!(check(&key.to_string()).code, 0);
+    let text = proof.to_string().replace("\"actor\":\"", "\"actor\":\"x");
+    std::fs::write(&file, text).unwrap();
+    assert_eq!(check(&key.to_string()).code, 9, "a changed entry");
+    assert_eq!(check("no key").code, 2);
+    std::fs::write(&file, "{}").unwrap();
+    assert_eq!(check(&key.to_string()).code, 2, "no proof");
 }
 
 #[test]

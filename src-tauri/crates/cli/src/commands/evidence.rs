@@ -1,5 +1,6 @@
 //! `neurascale ledger`, `events` and `workflow`
 
+use super::proof;
 use crate::Context;
 use crate::args::{EventsCommand, LedgerCommand, WorkflowCommand};
 use crate::output::{advance, field, table};
@@ -13,8 +14,12 @@ pub(super) async fn ledger(
     context: &Context,
     command: LedgerCommand,
 ) -> Result<ExitCode, ClientError> {
+    if let LedgerCommand::CheckProof { file, key } = &command {
+        return proof::check(context, file, key);
+    }
     let client = context.client().await?;
     match command {
+        LedgerCommand::CheckProof { .. } => {}
         LedgerCommand::Verify => {
             let bar = context.output.bar();
             let call = LedgerVerify {};

@@ -4,6 +4,7 @@ mod annotation;
 mod device;
 mod evidence;
 mod patient;
+mod proof;
 mod recording;
 mod session;
 mod system;

@@ -1,12 +1,13 @@
-//! Appending to the ledger.
+//! The ledger on PostgreSQL.
 
 use std::ops::Range;
 
-use ledger::{CanonicalJson, Digest, Draft, Entry, NodeId, Tree};
+use async_trait::async_trait;
+use ledger::{CanonicalJson, Digest, Draft, Entry, NodeId, SignedCheckpoint, Tree};
 use sqlx::{PgConnection, PgExecutor, Row};
 
-use super::failure;
-use crate::{LogStoreError, batch::int, limits::NODE_LEVEL};
+use super::{PostgresLog, failure};
+use crate::{LedgerStore, LogStoreError, batch::int, limits::NODE_LEVEL};
 
 const ENTER: &str = "entering into the ledger";
 const READ: &str = "reading the ledger";
@@ -55,11 +56,7 @@ pub(super) async fn seal(
         .await
         .map_err(failed)?;
     let tree: Vec<u8> = row.try_get(0).map_err(failed)?;
-    let tree = match tree.as_slice() {
-        // As the migration leaves it.
-        [] => Tree::new(),
-        bytes => Tree::from_bytes(bytes).map_err(|error| LogStoreError::corrupt(ENTER, error))?,
-    };
+    let tree = tree_of(&tree, ENTER)?;
     let mut sealed = Sealed {
         entries: Vec::with_capacity(drafts.len()),
         nodes: Vec::new(),
@@ -149,6 +146,90 @@ pub async fn entries(
             })
         })
         .collect()
+}
+
+#[async_trait]
+impl LedgerStore for PostgresLog {
+    async fn ledger_tree(&self) -> Result<Tree, LogStoreError> {
+        let tree: Vec<u8> = sqlx::query("SELECT tree FROM ledger_state WHERE id = 1")
+            .fetch_one(self.pool())
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| failure(READ, error))?;
+        tree_of(&tree, READ)
+    }
+
+    async fn ledger_entries(&self, range: Range<u64>) -> Result<Vec<Entry>, LogStoreError> {
+        entries(self.pool(), range).await
+    }
+
+    async fn last_sequence(&self) -> Result<Option<u64>, LogStoreError> {
+        let last: Option<i64> = sqlx::query("SELECT max(sequence) FROM ledger_entries")
+            .fetch_one(self.pool())
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(|error| failure(READ, error))?;
+        Ok(last.map(i64::unsigned_abs))
+    }
+
+    async fn ledger_node(&self, node: NodeId) -> Result<Option<Digest>, LogStoreError> {
+        let hash: Option<Vec<u8>> =
+            sqlx::query("SELECT hash FROM ledger_nodes WHERE level = $1 AND idx = $2")
+                .bind(i64::from(node.level))
+                .bind(int(node.index))
+                .fetch_optional(self.pool())
+                .await
+                .and_then(|row| row.map(|row| row.try_get(0)).transpose())
+                .map_err(|error| failure(READ, error))?;
+        hash.map(digest).transpose()
+    }
+
+    async fn save_checkpoint(&self, signed: &SignedCheckpoint) -> Result<(), LogStoreError> {
+        sqlx::query(
+            "INSERT INTO ledger_checkpoints (size, note) VALUES ($1, $2) \
+             ON CONFLICT (size) DO UPDATE SET note = excluded.note",
+        )
+        .bind(int(signed.checkpoint().size))
+        .bind(signed.to_string())
+        .execute(self.pool())
+        .await
+        .map(drop)
+        .map_err(|error| failure("signing a checkpoint", error))
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>, LogStoreError> {
+        let sql = "SELECT note FROM ledger_checkpoints ORDER BY size DESC LIMIT 1";
+        Ok(read_checkpoints(self, sql).await?.pop())
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<SignedCheckpoint>, LogStoreError> {
+        read_checkpoints(self, "SELECT note FROM ledger_checkpoints ORDER BY size").await
+    }
+}
+
+async fn read_checkpoints(
+    log: &PostgresLog,
+    sql: &'static str,
+) -> Result<Vec<SignedCheckpoint>, LogStoreError> {
+    let rows = sqlx::query(sql)
+        .fetch_all(log.pool())
+        .await
+        .map_err(|error| failure(READ, error))?;
+    rows.iter()
+        .map(|row| {
+            let note: &str = row.try_get(0).map_err(|error| failure(READ, error))?;
+            note.parse()
+                .map_err(|error| LogStoreError::corrupt(READ, error))
+        })
+        .collect()
+}
+
+fn tree_of(bytes: &[u8], operation: &'static str) -> Result<Tree, LogStoreError> {
+    match bytes {
+        // As the migration leaves it.
+        [] => Ok(Tree::new()),
+        bytes => Tree::from_bytes(bytes).map_err(|error| LogStoreError::corrupt(operation, error)),
+    }
 }
 
 fn column<'a, T, V>(rows: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {

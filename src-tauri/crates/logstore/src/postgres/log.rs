@@ -1,16 +1,13 @@
 //! The event log.
 
-use std::{
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use events::{
     Committed, EventLog, EventType, Filter, LogError, ParkedEvent, Position, RecordedEvent,
     SystemEvent, Timestamp, limits::MAX_DATA_BYTES,
 };
-use ledger::{Draft, Entry};
+use ledger::Draft;
 use sqlx::{
     AssertSqlSafe, PgPool, Row,
     postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow},
@@ -136,11 +133,6 @@ impl PostgresLog {
             answer,
         };
         self.send(OPERATION, append, answered).await.map(drop)
-    }
-
-    /// Entries of these sequences, in order, as they are stored: unverified.
-    pub async fn ledger_entries(&self, range: Range<u64>) -> Result<Vec<Entry>, LogStoreError> {
-        super::entries(self.pool(), range).await
     }
 
     async fn send(

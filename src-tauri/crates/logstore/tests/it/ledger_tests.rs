@@ -2,7 +2,7 @@
 
 use events::EventLog;
 use ledger::{ConsistencyProof, EntryFault, KeyKind, NoteSigner, ProofBundle};
-use logstore::{EntryQuery, LogStore, UnitOfWork};
+use logstore::{EntryQuery, LedgerStore as _, LogStore, UnitOfWork};
 use sqlx::{ConnectOptions, Row};
 
 use crate::support::{base, event, open};
@@ -58,7 +58,7 @@ async fn proofs_hold_across_stored_subtrees() {
     assert_eq!(checkpoints.len(), 2, "nothing new, no new checkpoint");
     assert_eq!(checkpoints[1], again);
     let report = store
-        .verify_ledger(signer().verifier(), |_| ())
+        .verify_ledger(signer().verifier(), &mut |_| ())
         .await
         .unwrap();
     assert!(report.is_sound(), "{report:?}");
@@ -106,7 +106,7 @@ async fn whatever_is_changed_in_the_tables_is_found() {
         drop(connection);
         let store = open(folder.path()).await;
         let report = store
-            .verify_ledger(signer().verifier(), |_| ())
+            .verify_ledger(signer().verifier(), &mut |_| ())
             .await
             .unwrap();
         let bad = report
@@ -139,7 +139,7 @@ async fn a_cut_tail_does_not_open_and_a_missing_one_is_found() {
     let store = filled(other.path(), 19).await;
     store.save_checkpoint(&checkpoint).await.unwrap();
     let report = store
-        .verify_ledger(signer().verifier(), |_| ())
+        .verify_ledger(signer().verifier(), &mut |_| ())
         .await
         .unwrap();
     let bad = report.first_bad.unwrap();

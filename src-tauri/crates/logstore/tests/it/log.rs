@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events::{EventLog, Filter, Payload, Position, payloads::LedgerEventRecorded};
-use logstore::{LogStoreError, Statement, UnitOfWork};
+use logstore::{LedgerStore as _, LogStoreError, Statement, UnitOfWork};
 use sqlx::Row;
 
 use crate::support::{event, open, try_open};

@@ -146,7 +146,10 @@ async fn measure() {
     }
     let at = Instant::now();
     let key = ledger::NoteSigner::from_seed("m", ledger::KeyKind::Ed25519, &[1; 32]).unwrap();
-    let verified = store.verify_ledger(key.verifier(), |_| ()).await.unwrap();
+    let verified = store
+        .verify_ledger(key.verifier(), &mut |_| ())
+        .await
+        .unwrap();
     eprintln!(
         "verified {} entries in {:?}",
         verified.entries,

@@ -3,6 +3,7 @@
 use std::fs;
 
 use events::{EventLog, Filter, Position};
+use logstore::LedgerStore as _;
 use store::{Store, StoreError, UnitOfWork, write};
 
 use crate::{

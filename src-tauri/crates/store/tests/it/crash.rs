@@ -9,6 +9,7 @@ use std::{
 };
 
 use events::{EventLog, Filter, Payload, Position, payloads::SessionStep};
+use logstore::LedgerStore as _;
 use rand::RngExt;
 
 use crate::support::{open, rng, step};

@@ -7,6 +7,7 @@ use std::{
 };
 
 use events::EventLog;
+use logstore::LedgerStore as _;
 use sqlx::{ConnectOptions, sqlite::SqliteConnectOptions};
 use store::{Store, StoreError, UnitOfWork, keys::StationKey, write};
 

@@ -1,6 +1,7 @@
 //! Rows and what changes them; signing in.
 
 use events::{EventLog, Filter, Payload, Position, Timestamp, payloads::*};
+use logstore::LedgerStore as _;
 use store::{
     SignIn, Store, StoreError, UnitOfWork, insert_user,
     rows::{

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of the tests' own: in a temporary folder, on a free port, a database for each test.
+//! PostgreSQL, with a database for each test.
 
 use std::{
     fs,
@@ -26,7 +26,8 @@ enum Order {
 }
 
 /// A running server; stopped with the last test that uses it.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     port: u16,
     databases: AtomicU32,
     keeper: Option<(mpsc::SyncSender<Order>, thread::JoinHandle<()>)>,
@@ -73,7 +74,11 @@ fn command(program: &Path, user: Option<(u32, u32)>) -> Command {
 
 impl Server {
     /// The one that all tests of this binary share.
-    pub(crate) fn shared() -> Arc<Self> {
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = shared.upgrade() {
             return server;
@@ -84,7 +89,11 @@ impl Server {
     }
 
     /// One for a test alone.
-    pub(crate) fn start() -> Self {
+    ///
+    /// # Panics
+    /// When PostgreSQL is not installed or does not start.
+    #[must_use]
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let user = other_user();
         if let Some((uid, gid)) = user {
@@ -172,13 +181,14 @@ impl Server {
     }
 
     /// The address of a database, as the gateway's configuration has it.
-    pub(crate) fn address(&self, database: &PgConnectOptions) -> String {
+    #[must_use]
+    pub fn address(&self, database: &PgConnectOptions) -> String {
         let name = database.get_database().expect("a name");
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
     /// A new, empty database.
-    pub(crate) async fn database(&self) -> PgConnectOptions {
+    pub async fn database(&self) -> PgConnectOptions {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
         self.run(format!("CREATE DATABASE {name}")).await;
@@ -186,7 +196,7 @@ impl Server {
     }
 
     /// Ends every connection to a database, as a restart of the server would.
-    pub(crate) async fn disconnect_all(&self, database: &PgConnectOptions) {
+    pub async fn disconnect_all(&self, database: &PgConnectOptions) {
         let name = database.get_database().expect("a name");
         self.run(format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
@@ -195,7 +205,7 @@ impl Server {
     }
 
     /// Kills the server without any warning and starts it again.
-    pub(crate) fn crash(&self) {
+    pub fn crash(&self) {
         let (orders, _) = self.keeper.as_ref().expect("a keeper");
         orders.send(Order::Crash).expect("a keeper that listens");
     }
