@@ -49,6 +49,8 @@ pub struct Config {
     pub rules: Vec<RuleConfig>,
     /// Who else may say who somebody is: identity providers whose tokens are taken.
     pub issuers: Vec<IssuerConfig>,
+    /// A file of Cedar policies in place of those that the program brings (`policies/default.cedar`); empty: those.
+    pub policies: PathBuf,
     /// What is logged, as `tracing` filters say it (`info`, `gateway=debug`).
     pub log: String,
 }
@@ -130,6 +132,7 @@ impl Default for Config {
             rules: Vec::new(),
             issuers: Vec::new(),
             limits: RequestLimits::default(),
+            policies: PathBuf::new(),
             log: "info".to_owned(),
         }
     }

@@ -15,7 +15,7 @@ use events::{RandomIds, SystemClock};
 use gateway::{
     config::{self, Loaded},
     random::Random,
-    service::{Gateway, KEY_NAME, Verification, backup, bind, restore, verify},
+    service::{Gateway, KEY_NAME, Verification, backup, bind, policies, restore, verify},
 };
 use logstore::LogStoreOptions;
 
@@ -118,7 +118,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<ExitCode> {
     let done = match arguments.command {
         Command::Verify { settings, json } => return verified(&settings.load()?.config, json),
-        Command::Serve(settings) => serve(settings.load()?),
+        Command::Serve(settings) => serve(&settings),
         Command::CheckConfig { settings, json } => check(&settings.load()?, json),
         Command::TryOut(try_out) => {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -211,6 +211,7 @@ fn tell(out: &mut impl std::io::Write, found: &Verification) -> Result<()> {
 }
 
 fn check(loaded: &Loaded, json: bool) -> Result<()> {
+    policies(&loaded.config)?;
     let mut out = std::io::stdout().lock();
     if json {
         let rows: Vec<_> = loaded
@@ -251,7 +252,8 @@ fn copied(copy: &Copy, out: bool) -> Result<()> {
     Ok(())
 }
 
-fn serve(loaded: Loaded) -> Result<()> {
+fn serve(settings: &Settings) -> Result<()> {
+    let loaded = settings.load()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&loaded.config.log)
         .with_context(|| format!("log: {:?} is no filter", loaded.config.log))?;
     tracing_subscriber::fmt()
@@ -275,9 +277,47 @@ fn serve(loaded: Loaded) -> Result<()> {
         .await?;
         let bound = bind(Arc::clone(&gateway)).await?;
         greet(&gateway, &bound).await?;
-        bound.serve(told_to_stop()).await;
+        tokio::select! {
+            () = bound.serve(told_to_stop()) => {}
+            // Never ends by itself.
+            () = reloads(&gateway, settings) => {}
+        }
         Ok(())
     })
+}
+
+/// Reads the configuration again whenever it is asked to by SIGHUP (`systemctl reload`). What does not hold changes
+/// nothing.
+async fn reloads(gateway: &Gateway, settings: &Settings) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut asked) = signal(SignalKind::hangup()) else {
+            return std::future::pending().await;
+        };
+        while asked.recv().await.is_some() {
+            let reloaded = match settings.load() {
+                Ok(loaded) => gateway.reload(&loaded.config).await.map_err(Into::into),
+                Err(error) => Err(error),
+            };
+            match reloaded {
+                Ok(waiting) if waiting.is_empty() => {
+                    tracing::warn!("the configuration was read again")
+                }
+                Ok(waiting) => tracing::warn!(
+                    ?waiting,
+                    "the configuration was read again; these settings hold from the next start on"
+                ),
+                Err(error) => {
+                    let reason = format!("{error:#}");
+                    tracing::error!(reason, "reading the configuration again");
+                }
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (gateway, settings);
+    std::future::pending().await
 }
 
 /// What whoever started it has to know: where it listens and, the first time, how to begin.

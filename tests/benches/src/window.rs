@@ -159,7 +159,8 @@ fn click_to_trace(row: Row) -> Result<Figure> {
     Ok(row.measured(
         all.max() <= BOUNDS[1],
         format!(
-            "{} (worst of {}; p50 {}; the canvas stands after {} p50), free recording",
+            "{} (worst of {}; p50 {}; the canvas stands after {} p50), free recording; half a second of it \
+             is the headset's impedance check",
             time(all.max()),
             all.len(),
             time(all.p50()),

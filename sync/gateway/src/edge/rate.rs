@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -153,7 +153,7 @@ impl<K: Eq + Hash + Clone> Counted<K> {
 /// Counts requests of consumers, and of peers that nobody knows. Each replica of the gateway counts its own.
 #[derive(Debug)]
 pub struct RateLimiter {
-    options: RateOptions,
+    options: RwLock<RateOptions>,
     consumers: Counted<String>,
     peers: Counted<IpAddr>,
 }
@@ -162,7 +162,7 @@ impl RateLimiter {
     /// Nobody has asked yet.
     pub fn new(options: RateOptions) -> Self {
         Self {
-            options,
+            options: RwLock::new(options),
             consumers: Counted(Mutex::default()),
             peers: Counted(Mutex::default()),
         }
@@ -170,13 +170,18 @@ impl RateLimiter {
 
     /// What every consumer may do.
     pub fn options(&self) -> RateOptions {
-        self.options
+        *self.options.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it; what was counted stays counted.
+    pub fn set_options(&self, options: RateOptions) {
+        *self.options.write().unwrap_or_else(PoisonError::into_inner) = options;
     }
 
     /// Counts a consumer's request if it may go on; one that may not is not counted. `now` is the time since
     /// a beginning that the caller chooses.
     pub fn of_consumer(&self, consumer: &str, now: Duration) -> Decision {
-        self.consumers.take(consumer, self.options, now)
+        self.consumers.take(consumer, self.options(), now)
     }
 
     /// The same for who is not known. Who has one address of IPv6 has a network of 64 bits (RFC 6177), and
@@ -189,7 +194,7 @@ impl RateLimiter {
             }
             v4 @ IpAddr::V4(_) => v4,
         };
-        self.peers.take(&counted, self.options, now)
+        self.peers.take(&counted, self.options(), now)
     }
 }
 

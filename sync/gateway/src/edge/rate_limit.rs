@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -30,21 +30,31 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 pub struct RateLimit {
     limiter: RateLimiter,
     began: Instant,
-    policy: HeaderValue,
+    policy: RwLock<HeaderValue>,
+}
+
+fn policy_of(options: RateOptions) -> HeaderValue {
+    let policy = format!(
+        "\"minute\";q={};w={MINUTE_S}, \"hour\";q={};w={HOUR_S}",
+        options.per_minute, options.per_hour
+    );
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(""))
 }
 
 impl RateLimit {
     /// Begins to count.
     pub fn new(options: RateOptions) -> Arc<Self> {
-        let policy = format!(
-            "\"minute\";q={};w={MINUTE_S}, \"hour\";q={};w={HOUR_S}",
-            options.per_minute, options.per_hour
-        );
         Arc::new(Self {
             limiter: RateLimiter::new(options),
             began: Instant::now(),
-            policy: HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("")),
+            policy: RwLock::new(policy_of(options)),
         })
+    }
+
+    /// Takes over another limit; what was counted stays counted.
+    pub fn set_options(&self, options: RateOptions) {
+        self.limiter.set_options(options);
+        *self.policy.write().unwrap_or_else(PoisonError::into_inner) = policy_of(options);
     }
 
     fn decide(&self, request: &Request) -> Option<Decision> {
@@ -66,7 +76,9 @@ impl RateLimit {
             decision.hour.remaining,
             seconds(decision.hour.eases_in),
         );
-        headers.insert(POLICY, self.policy.clone());
+        let policy = self.policy.read().unwrap_or_else(PoisonError::into_inner);
+        headers.insert(POLICY, policy.clone());
+        drop(policy);
         if let Ok(standing) = HeaderValue::from_str(&standing) {
             headers.insert(STANDING, standing);
         }

@@ -255,7 +255,11 @@ pub(crate) async fn guard(
         .map_or(&gateway.config.site, |known| &known.principal.site);
     let site = named.unwrap_or(own_site).to_owned();
     let principal = known.as_ref().map(|known| &known.principal);
-    let decision = gateway.access.decide(principal, action, &site, None);
+    let decision = gateway
+        .live
+        .now()
+        .access
+        .decide(principal, action, &site, None);
     // A token that does not hold is a refusal also where nobody need be known: whoever brings one means to be
     // somebody, and has to learn that they are not.
     let refusal = invalid.or_else(|| {

@@ -11,6 +11,7 @@ mod ledger_api;
 mod map;
 mod metrics;
 mod open;
+mod reload;
 mod serve;
 mod set_up;
 mod status_api;
@@ -22,6 +23,7 @@ pub use audit::{Asked, Audit};
 pub use backup::{BackupError, backup, restore};
 pub use keys::{KEY_NAME, KeyError, MainKey};
 pub use open::{Gateway, OpenError};
+pub use reload::policies;
 pub use serve::{Bound, ServeError, bind};
 pub use verify::{AuditFiles, BadBatch, Verification, VerifyError, verify};
 

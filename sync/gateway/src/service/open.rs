@@ -17,14 +17,15 @@ use super::{
     ledger::Ledger,
     map::Map,
     metrics::Metrics,
+    reload::{Live, rate},
     set_up::SetUp,
     storage::Storage,
 };
 use crate::{
-    access::{Access, PolicyError, Routes, RoutesError},
+    access::{PolicyError, Routes, RoutesError},
     config::{Config, IssuerConfig, RuleConfig},
     discovery::{Discovery, Instances},
-    edge::{OptionsError, Proxy, ProxyOptions, RateLimit, RateOptions},
+    edge::{OptionsError, Proxy, ProxyOptions, RateLimit},
     event_api::EventApi,
     people::{People, PeopleError, Sessions},
     random::Random,
@@ -106,7 +107,7 @@ pub struct Gateway {
     pub(crate) log: Storage,
     pub(crate) ledger: Ledger,
     pub(crate) state: State,
-    pub(crate) access: Access,
+    pub(crate) live: Live,
     pub(crate) routes: Routes,
     pub(crate) people: People,
     pub(crate) sessions: Sessions,
@@ -273,10 +274,8 @@ impl Gateway {
             random.clone(),
         );
         proxy.set_rules(config.rules.iter().map(RuleConfig::rule).collect())?;
-        let rate_limit = RateLimit::new(RateOptions {
-            per_minute: config.limits.per_minute,
-            per_hour: config.limits.per_hour,
-        });
+        let rate_limit = RateLimit::new(rate(&config));
+        let live = Live::new(&config)?;
         let audit_folder = folder.join(AUDIT);
         make_folder(&audit_folder)?;
         let fresh = ids.next(clock.now()).to_string();
@@ -296,7 +295,7 @@ impl Gateway {
             log,
             ledger,
             state,
-            access: Access::brought()?,
+            live,
             routes,
             people,
             sessions,

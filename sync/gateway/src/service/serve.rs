@@ -98,12 +98,12 @@ impl Gateway {
 
     /// Which pages of other origins may call, with credentials: those that are configured, letter for letter.
     /// Outermost, since a browser's question beforehand brings no token.
-    fn cors(&self) -> CorsLayer {
-        let origins = self.config.cors_origins.iter();
+    fn cors(self: &Arc<Self>) -> CorsLayer {
+        let gateway = Arc::clone(self);
         CorsLayer::new()
-            .allow_origin(AllowOrigin::list(
-                origins.filter_map(|origin| origin.parse().ok()),
-            ))
+            .allow_origin(AllowOrigin::predicate(move |origin, _| {
+                gateway.live.now().origins.contains(origin)
+            }))
             .allow_credentials(true)
             .allow_methods(AllowMethods::mirror_request())
             .allow_headers(AllowHeaders::mirror_request())

@@ -10,6 +10,7 @@ mod evidence;
 mod fleet;
 mod people;
 mod program;
+mod reload;
 mod replicas;
 mod rig;
 mod state;

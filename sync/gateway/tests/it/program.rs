@@ -41,8 +41,23 @@ impl Program {
 
     /// With further arguments.
     pub(crate) async fn start_with(folder: &Path, arguments: &[&str]) -> Self {
-        let mut child = command(folder)
-            .args(arguments)
+        let mut command = command(folder);
+        command.args(arguments);
+        Self::run(folder, command).await
+    }
+
+    /// With a file that says everything but where.
+    pub(crate) async fn configured(folder: &Path, file: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neurascale-gateway"));
+        command.arg("serve").arg("--data-dir").arg(folder);
+        command
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(file);
+        Self::run(folder, command).await
+    }
+
+    async fn run(folder: &Path, mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -144,6 +159,13 @@ impl Program {
     /// Ends it without warning.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it was there");
+    }
+
+    /// Asks it to read its configuration again.
+    pub(crate) async fn hang_up(&self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-HUP", &id]).status().await;
+        assert!(asked.expect("kill").success());
     }
 
     /// Asks it to end, and waits until it has.
