@@ -2,4 +2,5 @@
 //! whoever started it. Whoever uses this is a test: what is missing is told by a panic.
 #![allow(clippy::expect_used)] // A test's tool: failing loudly is its purpose.
 
+pub mod line;
 pub mod postgres;

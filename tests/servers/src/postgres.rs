@@ -187,6 +187,19 @@ impl Server {
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// The same through another port, such as that of a [`crate::line::Line`].
+    #[must_use]
+    pub fn address_by(&self, database: &PgConnectOptions, port: u16) -> String {
+        let name = database.get_database().expect("a name");
+        format!("postgres://postgres@127.0.0.1:{port}/{name}")
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// A new, empty database.
     pub async fn database(&self) -> PgConnectOptions {
         let number = self.databases.fetch_add(1, Ordering::Relaxed);

@@ -149,7 +149,11 @@ const PACKAGES: &[SystemPackage] = &[
         apt: "haproxy",
         need: Need::Figures,
         reason: "a proxy that the gateway is measured beside",
-        probe: &["sh", "-c", "command -v haproxy || test -x /usr/sbin/haproxy"],
+        probe: &[
+            "sh",
+            "-c",
+            "command -v haproxy || test -x /usr/sbin/haproxy",
+        ],
     },
     SystemPackage {
         apt: "wrk",

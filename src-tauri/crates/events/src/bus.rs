@@ -253,6 +253,7 @@ impl Publisher {
             data,
             correlation_id: context.map_or(event_id, |context| context.correlation_id),
             causation_id: context.and_then(|context| context.causation_id),
+            site: None,
         })
     }
 

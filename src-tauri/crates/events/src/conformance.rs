@@ -51,6 +51,7 @@ impl Maker {
             data: json!({ "count": self.count, "text": "µV «quoted» \" \\", "list": [1.5, null, true] }),
             correlation_id: correlation_id.unwrap_or(event_id),
             causation_id: correlation_id,
+            site: (self.count % 3 == 0).then(|| "north".to_owned()),
         }
     }
 }
@@ -122,6 +123,17 @@ async fn reads_by_position_type_and_correlation(log: &Arc<dyn EventLog>, maker: 
     let read = log.read(Position::START, 2, &filter).await.unwrap();
     assert_eq!(read.len(), 2, "the limit counts wanted events");
 
+    for site in ["north", "north ", "south"] {
+        let here = Filter::of_types([FIRST, SECOND]).at_site(site);
+        let read = log.read(Position::START, 100_000, &here).await.unwrap();
+        let expected: Vec<_> = ours(log, Position::START)
+            .await
+            .into_iter()
+            .filter(|recorded| here.wants(&recorded.event))
+            .collect();
+        assert_eq!(read, expected, "at {site:?}");
+        assert_eq!(read.is_empty(), site != "north");
+    }
     let all = Filter::all().correlated(correlation);
     let read = log.read(Position::START, 100, &all).await.unwrap();
     assert_eq!(read.iter().map(|e| e.position).collect::<Vec<_>>(), places);

@@ -63,6 +63,9 @@ pub struct SystemEvent {
     pub correlation_id: Uuid,
     /// The event whose handling led to this one.
     pub causation_id: Option<Uuid>,
+    /// The tenant that it belongs to, where a log serves several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
 }
 
 /// The data of one type of event.

@@ -16,6 +16,8 @@ pub struct Filter {
     pub event_types: BTreeSet<EventType>,
     /// Of this correlation only.
     pub correlation_id: Option<Uuid>,
+    /// Of this site only; events of none are then not wanted either.
+    pub site: Option<String>,
 }
 
 impl Filter {
@@ -39,12 +41,20 @@ impl Filter {
         self
     }
 
+    /// The same, but of one site.
+    #[must_use]
+    pub fn at_site(mut self, site: impl Into<String>) -> Self {
+        self.site = Some(site.into());
+        self
+    }
+
     /// Whether `event` is wanted.
     pub fn wants(&self, event: &SystemEvent) -> bool {
         (self.event_types.is_empty() || self.event_types.contains(&event.event_type))
             && self
                 .correlation_id
                 .is_none_or(|id| id == event.correlation_id)
+            && (self.site.is_none() || self.site == event.site)
     }
 }
 

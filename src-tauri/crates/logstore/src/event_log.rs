@@ -37,13 +37,17 @@ impl EventLog for LogStore {
         let failed = |error| LogStoreError::database(OPERATION, error).into_log(OPERATION);
         let mut sql = String::from(
             "SELECT position, event_id, event_type, source_service, time_ns, schema_version, \
-             correlation_id, causation_id, data FROM events WHERE position > ?",
+             correlation_id, causation_id, data, site FROM events WHERE position > ?",
         );
         let mut values = Arguments::default();
         values.add(int(after.0));
         if let Some(correlation) = filter.correlation_id {
             sql.push_str(" AND correlation_id = ?");
             values.add(correlation.as_bytes().to_vec());
+        }
+        if let Some(site) = &filter.site {
+            sql.push_str(" AND site = ?");
+            values.add(site.as_str());
         }
         if !filter.event_types.is_empty() {
             let marks = vec!["?"; filter.event_types.len()].join(",");
@@ -164,6 +168,7 @@ fn recorded(row: &SqliteRow) -> Result<RecordedEvent, LogStoreError> {
         schema_version: u32::try_from(version).map_err(|e| corrupt(e.to_string()))?,
         correlation_id: uuid_of(row.try_get(6).map_err(failed)?)?,
         causation_id: causation.map(uuid_of).transpose()?,
+        site: row.try_get(9).map_err(failed)?,
         data: serde_json::from_str(data)
             .map_err(|error| corrupt(format!("data of event {position}: {error}")))?,
     };

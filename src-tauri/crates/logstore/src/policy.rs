@@ -24,11 +24,19 @@ pub(crate) fn announces_entries(event: &SystemEvent) -> bool {
 }
 
 /// The entry of an event: its type, time and actor, and as payload the canonical JSON of
-/// `causation_id`, `correlation_id`, `data`, `event_id`, `schema_version` and `source_service`.
+/// `causation_id`, `correlation_id`, `data`, `event_id`, `schema_version`, `site` where there is one, and
+/// `source_service`.
 /// The actor is the data's `by_user_id` or `user_id`, where there is one, or else the service.
 pub(crate) fn draft_of(event: &SystemEvent) -> Result<Draft, CanonicalError> {
     let data = CanonicalJson::from_value(&event.data)?;
     let service = CanonicalJson::from_value(&Value::from(event.source_service.as_str()))?;
+    let site = match &event.site {
+        None => String::new(),
+        Some(site) => {
+            let site = CanonicalJson::from_value(&Value::from(site.as_str()))?;
+            format!("\"site\":{},", site.as_str())
+        }
+    };
     let causation = event
         .causation_id
         .map_or("null".to_owned(), |id| format!("\"{id}\""));
@@ -36,7 +44,7 @@ pub(crate) fn draft_of(event: &SystemEvent) -> Result<Draft, CanonicalError> {
     // Members in canonical order; each value is canonical by itself.
     let _ = write!(
         payload,
-        r#"{{"causation_id":{causation},"correlation_id":"{}","data":{},"event_id":"{}","schema_version":{},"source_service":{}}}"#,
+        r#"{{"causation_id":{causation},"correlation_id":"{}","data":{},"event_id":"{}","schema_version":{},{site}"source_service":{}}}"#,
         event.correlation_id,
         data.as_str(),
         event.event_id,
@@ -70,19 +78,24 @@ mod tests {
             data: serde_json::json!({ "z": 1.50, "a": [null], "by_user_id": "someone" }),
             correlation_id: uuid::Uuid::from_u128(2),
             causation_id: Some(uuid::Uuid::from_u128(3)),
+            site: None,
         };
-        for causation_id in [event.causation_id, None] {
+        for (causation_id, site) in [(event.causation_id, None), (None, Some("north \"1\""))] {
             let event = SystemEvent {
                 causation_id,
+                site: site.map(str::to_owned),
                 ..event.clone()
             };
             let draft = draft_of(&event).unwrap();
             CanonicalJson::parse(draft.payload.as_str()).unwrap();
-            let expected = serde_json::json!({
+            let mut expected = serde_json::json!({
                 "event_id": event.event_id, "data": event.data, "schema_version": 2,
                 "source_service": event.source_service, "correlation_id": event.correlation_id,
                 "causation_id": causation_id,
             });
+            if let Some(site) = site {
+                expected["site"] = site.into();
+            }
             assert_eq!(draft.payload, CanonicalJson::from_value(&expected).unwrap());
             assert_eq!(draft.actor, "someone");
         }

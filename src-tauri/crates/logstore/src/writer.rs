@@ -36,8 +36,8 @@ const CONSTRAINT_UNIQUE: i64 = 2067;
 
 static EVENTS: Insert = Insert::new(
     "events (position, event_id, event_type, source_service, time_ns, schema_version, \
-     correlation_id, causation_id, data)",
-    9,
+     correlation_id, causation_id, data, site)",
+    10,
 );
 static ENTRIES: Insert = Insert::new(
     "ledger_entries (sequence, kind, time_ns, actor, payload, previous, hash)",
@@ -361,6 +361,7 @@ impl Writer {
             schema_version: LedgerEventRecorded::SCHEMA_VERSION,
             correlation_id: event_id,
             causation_id: None,
+            site: None,
             data,
         };
         let text = event.data.to_string().into();
@@ -507,7 +508,8 @@ fn bind_event(to: &mut Arguments, (position, event, data): &EventRow<'_>) {
         .add(i64::from(event.schema_version))
         .add(event.correlation_id.as_bytes().to_vec())
         .add(event.causation_id.map(|id| id.as_bytes().to_vec()))
-        .add(Arc::clone(data));
+        .add(Arc::clone(data))
+        .add(event.site.clone());
 }
 
 fn bind_entry(to: &mut Arguments, entry: &Entry) {
@@ -546,6 +548,7 @@ fn blank() -> SystemEvent {
         data: serde_json::Value::Null,
         correlation_id: Uuid::nil(),
         causation_id: None,
+        site: None,
     }
 }
 

@@ -6,10 +6,12 @@
 use std::{convert::Infallible, pin::Pin};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     response::Response,
 };
 use futures_util::{Stream, stream};
+use protocol::Principal;
 use tonic::{Status, server::ServerStreamingService};
 use tonic_prost::ProstCodec;
 
@@ -52,6 +54,8 @@ pub(super) struct RecordedEvent {
     correlation_id: String,
     #[prost(string, optional, tag = "9")]
     causation_id: Option<String>,
+    #[prost(string, optional, tag = "10")]
+    site: Option<String>,
 }
 
 impl From<&events::RecordedEvent> for RecordedEvent {
@@ -67,6 +71,7 @@ impl From<&events::RecordedEvent> for RecordedEvent {
             data: event.data.to_string(),
             correlation_id: event.correlation_id.to_string(),
             causation_id: event.causation_id.map(|id| id.to_string()),
+            site: event.site.clone(),
         }
     }
 }
@@ -82,7 +87,10 @@ fn status_of(failure: Failure) -> Status {
     }
 }
 
-struct Subscribe(EventApi);
+struct Subscribe {
+    api: EventApi,
+    site: String,
+}
 
 type Events = Pin<Box<dyn Stream<Item = Result<RecordedEvent, Status>> + Send>>;
 type Answered = Pin<Box<dyn Future<Output = Result<tonic::Response<Events>, Status>> + Send>>;
@@ -93,19 +101,20 @@ impl ServerStreamingService<SubscribeRequest> for Subscribe {
     type Future = Answered;
 
     fn call(&mut self, request: tonic::Request<SubscribeRequest>) -> Answered {
-        let api = self.0.clone();
-        Box::pin(async move { subscribe(&api, request.into_inner()).await })
+        let (api, site) = (self.api.clone(), self.site.clone());
+        Box::pin(async move { subscribe(&api, &site, request.into_inner()).await })
     }
 }
 
 async fn subscribe(
     api: &EventApi,
+    site: &str,
     request: SubscribeRequest,
 ) -> Result<tonic::Response<Events>, Status> {
     let correlation = request.correlation.as_deref().map(str::parse).transpose();
     let correlation =
         correlation.map_err(|_| Status::invalid_argument("a correlation is a UUID"))?;
-    let filter = query::filter(request.types, correlation).map_err(status_of)?;
+    let filter = query::filter(site, request.types, correlation).map_err(status_of)?;
     let start = Wanted::start_at(request.after, request.time.as_deref()).map_err(status_of)?;
     let open = Open::over(api, filter, start).await.map_err(status_of)?;
     let events = stream::unfold(Some(open), |open| async {
@@ -124,11 +133,14 @@ async fn subscribe(
 
 pub(super) async fn serve(
     State(api): State<EventApi>,
+    Extension(Principal { site, .. }): Extension<Principal>,
     request: Request,
 ) -> Result<Response, Infallible> {
     let codec = ProstCodec::<RecordedEvent, SubscribeRequest>::default();
     let mut grpc =
         tonic::server::Grpc::new(codec).max_decoding_message_size(limits::MAX_PEER_MESSAGE_BYTES);
-    let answer = grpc.server_streaming(Subscribe(api), request).await;
+    let answer = grpc
+        .server_streaming(Subscribe { api, site }, request)
+        .await;
     Ok(answer.map(axum::body::Body::new))
 }

@@ -1,7 +1,8 @@
 //! A page of the log.
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use events::{EventLog, Filter, From, LogError, Position, RecordedEvent};
+use protocol::Principal;
 use serde::Serialize;
 
 use super::{
@@ -63,8 +64,12 @@ pub(super) async fn resolve(log: &dyn EventLog, start: From) -> Result<Position,
     }
 }
 
-pub(super) async fn read(State(api): State<EventApi>, wanted: Wanted) -> Answer<Page> {
-    let filter = wanted.filter()?;
+pub(super) async fn read(
+    State(api): State<EventApi>,
+    Extension(principal): Extension<Principal>,
+    wanted: Wanted,
+) -> Answer<Page> {
+    let filter = wanted.filter(&principal.site)?;
     let start = wanted.start()?.unwrap_or(From::Start);
     let limit = wanted.limit.unwrap_or(limits::PAGE_EVENTS);
     let limit = limit.clamp(1, limits::MAX_PAGE_EVENTS);

@@ -1,7 +1,8 @@
 //! Appending.
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use events::{Position, SystemEvent, limits::MAX_DATA_BYTES};
+use protocol::Principal;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -26,7 +27,8 @@ pub(super) struct Appended {
 
 pub(super) async fn append(
     State(api): State<EventApi>,
-    Body(Batch { events }): Body<Batch>,
+    Extension(principal): Extension<Principal>,
+    Body(Batch { mut events }): Body<Batch>,
 ) -> Answer<Appended> {
     if events.len() > limits::MAX_BATCH_EVENTS {
         let detail = format!(
@@ -36,7 +38,14 @@ pub(super) async fn append(
         );
         return Err(unprocessable("event.too_many", detail));
     }
-    for (index, event) in events.iter().enumerate() {
+    for (index, event) in events.iter_mut().enumerate() {
+        // The site is the publisher's, who may say so and may not say another.
+        let site = event.site.get_or_insert_with(|| principal.site.clone());
+        if *site != principal.site {
+            let detail = format!("event {index} is refused: it is of another site");
+            return Err(unprocessable("event.site", detail));
+        }
+        let event = &*event;
         let mut checked = check(&api, event);
         if matches!(checked, Err((UNKNOWN_SCHEMA, _))) {
             // It may have been registered at another replica a moment ago.

@@ -27,9 +27,9 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn filter(&self) -> Result<Filter, Failure> {
+    pub(super) fn filter(&self, site: &str) -> Result<Filter, Failure> {
         let types = self.types.split(',').filter(|kind| !kind.is_empty());
-        filter(types.map(str::to_owned), self.correlation)
+        filter(site, types.map(str::to_owned), self.correlation)
     }
 
     /// Where to begin, if it is said.
@@ -67,7 +67,9 @@ pub(super) fn time_of(text: &str) -> Result<From, Failure> {
         .map_err(|_| bad_request("query.malformed", "a time is due as RFC 3339 says it"))
 }
 
+/// What is wanted of the events of a site: nobody reads those of another.
 pub(super) fn filter(
+    site: &str,
     types: impl IntoIterator<Item = String>,
     correlation_id: Option<Uuid>,
 ) -> Result<Filter, Failure> {
@@ -85,6 +87,7 @@ pub(super) fn filter(
     Ok(Filter {
         event_types,
         correlation_id,
+        site: Some(site.to_owned()),
     })
 }
 

@@ -6,6 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{
         State, WebSocketUpgrade,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
@@ -15,6 +16,7 @@ use axum::{
 };
 use events::{Delivered, Filter, From, Subscription};
 use futures_util::{Stream, stream};
+use protocol::Principal;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     time::{Instant, timeout},
@@ -36,12 +38,17 @@ pub(super) struct Open {
 }
 
 impl Open {
-    async fn new(api: &EventApi, wanted: &Wanted, resumed: Option<From>) -> Result<Self, Failure> {
+    async fn new(
+        api: &EventApi,
+        site: &str,
+        wanted: &Wanted,
+        resumed: Option<From>,
+    ) -> Result<Self, Failure> {
         if wanted.limit.is_some() {
             return Err(bad_request("query.malformed", "a stream has no limit"));
         }
         let start = resumed.or(wanted.start()?);
-        Self::over(api, wanted.filter()?, start).await
+        Self::over(api, wanted.filter(site)?, start).await
     }
 
     /// Begins with the next event unless it is said where.
@@ -96,6 +103,7 @@ fn text_of(delivered: &Delivered) -> Option<String> {
 
 pub(super) async fn server_sent(
     State(api): State<EventApi>,
+    Extension(principal): Extension<Principal>,
     headers: HeaderMap,
     wanted: Wanted,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
@@ -112,7 +120,7 @@ pub(super) async fn server_sent(
             Some(after(position)?)
         }
     };
-    let open = Open::new(&api, &wanted, resumed).await?;
+    let open = Open::new(&api, &principal.site, &wanted, resumed).await?;
     let begin = sse::Event::default().retry(limits::STREAM_RETRY);
     let events = stream::unfold((open, Some(begin)), |(mut open, begin)| async move {
         if let Some(begin) = begin {
@@ -130,10 +138,11 @@ pub(super) async fn server_sent(
 
 pub(super) async fn web_socket(
     State(api): State<EventApi>,
+    Extension(principal): Extension<Principal>,
     wanted: Wanted,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Failure> {
-    let open = Open::new(&api, &wanted, None).await?;
+    let open = Open::new(&api, &principal.site, &wanted, None).await?;
     Ok(upgrade
         .max_message_size(limits::MAX_PEER_MESSAGE_BYTES)
         .max_frame_size(limits::MAX_PEER_MESSAGE_BYTES)

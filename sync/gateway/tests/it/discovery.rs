@@ -195,6 +195,63 @@ async fn sites_do_not_see_each_other() {
         .unwrap();
     let services: Value = services.json().await.unwrap();
     assert_eq!(services, json!({ "consul": [] }));
+
+    // Events: appended here, they are read here, by pages, consumers and streams.
+    let id = uuid::Uuid::now_v7();
+    let event = |site: Option<&str>| {
+        let mut event = json!({
+            "event_type": "system.health_check", "source_service": "test", "event_id": id,
+            "timestamp": "2026-11-27T00:00:00Z", "schema_version": 1,
+            "data": { "state": "healthy", "items": [] }, "correlation_id": id, "causation_id": null,
+        });
+        if let Some(site) = site {
+            event["site"] = site.into();
+        }
+        json!({ "events": [event] })
+    };
+    let refused = south(Method::POST, "/v1/events")
+        .json(&event(Some("default")))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(problem(refused).await, (422, "event.site".to_owned()));
+    let appended = south(Method::POST, "/v1/events").json(&event(None)).send();
+    assert_eq!(appended.await.unwrap().status(), StatusCode::OK);
+    let page = async |request: reqwest::RequestBuilder| -> Value {
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let type_ = "/v1/events?type=system.health_check";
+    let here = page(root.request(Method::GET, type_)).await;
+    assert_eq!(here["events"], json!([]));
+    let there = page(south(Method::GET, type_)).await;
+    assert_eq!(there["events"][0]["event"]["site"], "south");
+    for (site, expected) in [("default", 0), ("south", 1)] {
+        let at = |method, path: &str| root.request(method, path).header("x-neurascale-site", site);
+        let made = at(Method::PUT, "/v1/consumers/reader")
+            .json(&json!({ "types": ["system.health_check"] }))
+            .send();
+        assert_eq!(made.await.unwrap().status(), StatusCode::CREATED);
+        let fetched = page(at(Method::POST, "/v1/consumers/reader/fetch").json(&json!({}))).await;
+        assert_eq!(
+            fetched["events"].as_array().unwrap().len(),
+            expected,
+            "{site}"
+        );
+        let mut stream = at(Method::GET, "/v1/events/stream?after=0")
+            .send()
+            .await
+            .unwrap();
+        let mut seen = String::new();
+        let until = tokio::time::Instant::now() + std::time::Duration::from_millis(700);
+        while let Ok(Ok(Some(chunk))) = tokio::time::timeout_at(until, stream.chunk()).await {
+            seen.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        assert_eq!(
+            seen.contains(&id.to_string()),
+            expected == 1,
+            "{site}: {seen}"
+        );
+    }
     gateway.stop().await;
 }
 

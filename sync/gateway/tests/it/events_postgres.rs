@@ -43,6 +43,7 @@ fn event(ids: &RandomIds, number: usize) -> SystemEvent {
         data: serde_json::json!({ "number": number, "state": "started" }),
         correlation_id: event_id,
         causation_id: None,
+        site: None,
     }
 }
 

@@ -1,13 +1,22 @@
 //! Two replicas of the program on one PostgreSQL database.
 
-use std::{fs, sync::Arc, time::Duration};
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use test_servers::postgres::Server;
+use test_servers::{line::Line, postgres::Server};
 use uuid::Uuid;
 
 use crate::program::{Caller, PASSWORD, Program, settle};
+
+const LONG: Duration = Duration::from_secs(30);
 
 /// Replicas go by names of their own, and are one gateway all the same.
 const OTHER_NAMES: &str = "names=[\"127.0.0.1\", \"localhost\"]";
@@ -170,26 +179,144 @@ async fn a_killed_replica_loses_nothing_that_was_acknowledged() {
         dying.len(),
         living.len()
     );
+    let found = all_events(&at_two).await;
+    for id in dying.iter().chain(&living) {
+        let times = found.iter().filter(|known| *known == id).count();
+        assert_eq!(times, 1, "{id}");
+    }
+    two.stop().await;
+}
+
+/// Ids of all events, as a replica reads them.
+async fn all_events(at: &Caller) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut after = 0;
     loop {
-        let page: Value = at_two
+        let page: Value = at
             .get(&format!("/v1/events?after={after}"))
             .await
             .json()
             .await
             .unwrap();
         let events = page["events"].as_array().unwrap();
-        let Some(last) = events.last() else { break };
+        let Some(last) = events.last() else {
+            return found;
+        };
         after = last["position"].as_u64().unwrap();
         let ids = events
             .iter()
             .filter_map(|one| one["event"]["event_id"].as_str());
         found.extend(ids.map(str::to_owned));
     }
-    for id in dying.iter().chain(&living) {
-        let times = found.iter().filter(|known| *known == id).count();
-        assert_eq!(times, 1, "{id}");
+}
+
+/// Of three replicas under load one is killed and one is cut off from the database. The third goes on without a
+/// failure; the one that is cut off says so, refuses what it cannot keep, and is whole again when the line is
+/// mended; what any of them acknowledged is there once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_replicas_one_killed_and_one_cut_off_nothing_is_lost() {
+    let server = Server::shared();
+    let database = server.database().await;
+    let storage = format!("storage={}", server.address(&database));
+    let line = Line::to(server.port());
+    let by_line = format!("storage={}", server.address_by(&database, line.port()));
+    let folder = tempfile::tempdir().unwrap();
+    let one = Program::start_with(folder.path(), &["--set", &storage]).await;
+    let root = one.first_person().await;
+    let (second, third) = (twin(folder.path()), twin(folder.path()));
+    let two = Program::start_with(second.path(), &["--set", &storage]).await;
+    let three = Program::start_with(third.path(), &["--set", &by_line]).await;
+    let token = root.token.clone().unwrap();
+    let callers = [
+        root.clone(),
+        two.client(None).with_token(&token),
+        three.client(None).with_token(&token),
+    ];
+    let over = Arc::new(AtomicBool::new(false));
+    let work: Vec<_> = callers
+        .iter()
+        .enumerate()
+        .map(|(replica, caller)| {
+            let (caller, over) = (caller.clone(), Arc::clone(&over));
+            tokio::spawn(async move {
+                let (mut acknowledged, mut failed, mut keys) = (Vec::new(), 0, Vec::new());
+                let mut n = 0;
+                while !over.load(Ordering::SeqCst) {
+                    n += 1;
+                    let event = event(n);
+                    let id = event["event_id"].as_str().unwrap().to_owned();
+                    let body = json!({ "events": [event] });
+                    let sent = caller
+                        .request(Method::POST, "/v1/events")
+                        .json(&body)
+                        .send();
+                    match sent.await {
+                        Ok(answer) if answer.status() == StatusCode::OK => acknowledged.push(id),
+                        // A failure is said to be one: no other answer.
+                        Ok(answer) => {
+                            assert!(answer.status().is_server_error(), "{answer:?}");
+                            failed += 1;
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
+                        Err(_) => {
+                            failed += 1;
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
+                    }
+                    let key = format!("/v1/kv/{replica}-{n}");
+                    let put = caller.request(Method::PUT, &key).body("x").send();
+                    if let Ok(answer) = put.await
+                        && answer.status() == StatusCode::OK
+                    {
+                        keys.push(key);
+                    }
+                }
+                (acknowledged, failed, keys)
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    line.cut();
+    two.kill().await;
+    // It notices, and a load balancer leaves it alone.
+    let begun = tokio::time::Instant::now();
+    while callers[2].get("/readyz").await.status() == StatusCode::OK {
+        assert!(begun.elapsed() < LONG, "cut off, and says that it is ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    two.stop().await;
+    assert_eq!(callers[0].get("/readyz").await.status(), StatusCode::OK);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    line.mend();
+    let begun = tokio::time::Instant::now();
+    while callers[2].get("/readyz").await.status() != StatusCode::OK {
+        assert!(begun.elapsed() < LONG, "mended, and not ready");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    over.store(true, Ordering::SeqCst);
+    let mut seen = Vec::new();
+    for task in work {
+        seen.push(task.await.unwrap());
+    }
+    assert_eq!(
+        seen[0].1, 0,
+        "the one that lives and is not cut off never fails"
+    );
+    assert!(seen[2].1 > 0, "the one that was cut off refused something");
+    let found = all_events(&callers[2]).await;
+    assert_eq!(found, all_events(&callers[0]).await, "both read the same");
+    for (acknowledged, _, keys) in &seen {
+        assert!(acknowledged.len() > 5 && keys.len() > 5, "it worked before");
+        for id in acknowledged {
+            let times = found.iter().filter(|known| *known == id).count();
+            assert_eq!(times, 1, "{id}");
+        }
+        for key in keys {
+            for caller in [&callers[0], &callers[2]] {
+                assert_eq!(caller.get(key).await.status(), StatusCode::OK, "{key}");
+            }
+        }
+    }
+    one.stop().await;
+    three.stop().await;
 }

@@ -197,9 +197,10 @@ impl EventLog for PostgresLog {
         let mut texts = Vec::with_capacity(events.len());
         let mut drafts = Vec::with_capacity(events.len());
         for event in &events {
+            let site = event.site.as_deref().unwrap_or_default();
             check_text(
                 OPERATION,
-                &[event.event_type.as_str(), &event.source_service],
+                &[event.event_type.as_str(), &event.source_service, site],
             )?;
             let text = event.data.to_string();
             if text.len() > MAX_DATA_BYTES {
@@ -376,7 +377,7 @@ impl Reader {
         let failed = |error| failure(OPERATION, error).into_log(OPERATION);
         let mut sql = String::from(
             "SELECT position, event_id, event_type, source_service, time_ns, schema_version, \
-             correlation_id, causation_id, data FROM events WHERE position > $1",
+             correlation_id, causation_id, data, site FROM events WHERE position > $1",
         );
         let mut values = PgArguments::default();
         let added = (|| {
@@ -386,6 +387,10 @@ impl Reader {
             if let Some(correlation) = filter.correlation_id {
                 values.add(correlation.as_bytes().to_vec())?;
                 sql.push_str(" AND correlation_id = $3");
+            }
+            if let Some(site) = &filter.site {
+                values.add(site.clone())?;
+                sql.push_str(&format!(" AND site = ${}", values.len()));
             }
             if !filter.event_types.is_empty() {
                 let kinds = filter
@@ -428,6 +433,7 @@ fn recorded(row: &PgRow) -> Result<RecordedEvent, sqlx::Error> {
         correlation_id: uuid_of(row, 6)?,
         causation_id: causation.map(|_| uuid_of(row, 7)).transpose()?,
         data: serde_json::from_str(row.try_get(8)?).map_err(decoding)?,
+        site: row.try_get(9)?,
     };
     Ok(RecordedEvent {
         position: Position(row.try_get::<i64, _>(0)?.unsigned_abs()),

@@ -211,6 +211,7 @@ impl Writer {
             schema_version: LedgerEventRecorded::SCHEMA_VERSION,
             correlation_id: event_id,
             causation_id: None,
+            site: None,
             data: data.map_err(|error| LogStoreError::corrupt(APPEND, error))?,
         })
     }
@@ -237,7 +238,7 @@ async fn call_with(
     fn column<'a, T>(events: &[&'a SystemEvent], value: impl Fn(&'a SystemEvent) -> T) -> Vec<T> {
         events.iter().map(|event| value(event)).collect()
     }
-    let places: Vec<i64> = sqlx::query("SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8)")
+    let places: Vec<i64> = sqlx::query("SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(column(events, |event| &event.event_id.as_bytes()[..]))
         .bind(column(events, |event| event.event_type.as_str()))
         .bind(column(events, |event| event.source_service.as_str()))
@@ -248,6 +249,7 @@ async fn call_with(
             event.causation_id.as_ref().map(|id| &id.as_bytes()[..])
         }))
         .bind(texts)
+        .bind(column(events, |event| event.site.as_deref()))
         .fetch_one(connection)
         .await
         .and_then(|row| row.try_get(0))

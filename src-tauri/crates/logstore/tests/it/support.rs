@@ -40,5 +40,6 @@ pub(crate) fn event(kind: &'static str, number: u64) -> SystemEvent {
         data: json!({ "number": number, "session_id": Uuid::from_u128(7), "state": "started" }),
         correlation_id: Uuid::from_u128(7),
         causation_id: None,
+        site: None,
     }
 }

@@ -95,5 +95,6 @@ pub(crate) fn event<P: Payload>(
         data: serde_json::to_value(payload)?,
         correlation_id: correlation,
         causation_id: None,
+        site: None,
     })
 }

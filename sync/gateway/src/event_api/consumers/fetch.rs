@@ -76,7 +76,7 @@ impl<'a> Fetch<'a> {
         let mut refused = 0;
         loop {
             let seen = find(&self.api.state, self.key).await?;
-            let filter = seen.record.settings.filter()?;
+            let filter = seen.record.settings.filter(&self.key.site)?;
             let plan = self.plan(&seen, &filter).await?;
             let skipped = plan.scanned.0.saturating_sub(seen.record.cursor.0);
             let buried = !plan.more.is_empty();

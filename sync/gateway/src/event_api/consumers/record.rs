@@ -49,8 +49,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn filter(&self) -> Result<Filter, Failure> {
-        query::filter(self.types.iter().cloned(), self.correlation)
+    pub(super) fn filter(&self, site: &str) -> Result<Filter, Failure> {
+        query::filter(site, self.types.iter().cloned(), self.correlation)
     }
 
     pub(super) fn check(&self) -> Result<(), Failure> {
@@ -74,7 +74,7 @@ impl Settings {
                 limits::MAX_IN_FLIGHT
             ));
         }
-        self.filter().map(drop)
+        self.filter("").map(drop)
     }
 }
 
@@ -117,6 +117,8 @@ pub(super) struct DeadLetter {
 pub(super) struct Key {
     /// Begins the keys of everything that is kept of it.
     prefix: String,
+    /// Whose it is, and whose events it gets.
+    pub(super) site: String,
 }
 
 /// Everything that is kept for a site begins so.
@@ -139,7 +141,8 @@ impl Key {
             ));
         }
         let prefix = format!("{}{name}/", site_prefix(site));
-        Ok(Self { prefix })
+        let site = site.to_owned();
+        Ok(Self { prefix, site })
     }
 
     pub(super) fn all(&self) -> &str {

@@ -212,6 +212,7 @@ pub(super) fn step(attempt: u64) -> SystemEvent {
         data: json!({ "session_id": Uuid::from_u128(1), "step": "collect", "state": "started", "attempt": attempt, "reason_code": null }),
         correlation_id: event_id,
         causation_id: None,
+        site: Some("north".into()),
     }
 }
 
