@@ -12,6 +12,7 @@ mod bundle;
 mod exec;
 mod home;
 mod limits;
+mod mutations;
 mod pyenv;
 mod run;
 mod setup;
@@ -68,7 +69,7 @@ enum Task {
     Bundle(bundle::BundleArgs),
     /// Measure the figures of the README
     Bench(bench::BenchArgs),
-    /// The long runs: faults and sessions with multiplied counts, and the fuzz targets
+    /// The long runs: faults and sessions with multiplied counts, the fuzz targets, faults put in on purpose
     Soak(soak::SoakArgs),
 }
 

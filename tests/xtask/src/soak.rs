@@ -9,14 +9,14 @@ use anyhow::{Context as _, Result};
 use crate::build::Environment;
 use crate::limits::FUZZ_TARGET_S;
 use crate::setup::{self, Need};
-use crate::{home, pyenv, shell, test};
+use crate::{home, mutations, pyenv, shell, test};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct SoakArgs {
     /// Time for each fuzz target, in seconds
     #[arg(long, default_value_t = FUZZ_TARGET_S)]
     fuzz_seconds: u32,
-    /// Only tests and fuzz targets whose name contains one of these
+    /// Only tests and fuzz targets whose name contains one of these; `mutations` for the faults put in on purpose
     filters: Vec<String>,
 }
 
@@ -28,15 +28,14 @@ pub(crate) fn soak(args: SoakArgs) -> Result<ExitCode> {
         soak: true,
     };
     let _lock = home::lock(&environment.target)?;
+    let noticed = mutations::run(&environment, &args.filters);
     let fuzzed = fuzz(&args, &environment);
-    let tested = test::soak_tests(environment, args.filters)?;
-    match fuzzed {
-        Ok(()) => Ok(tested),
-        Err(error) => {
-            println!("{error:#}");
-            Ok(ExitCode::FAILURE)
-        }
+    let mut code = test::soak_tests(environment, args.filters)?;
+    for failed in [noticed, fuzzed].into_iter().filter_map(Result::err) {
+        println!("{failed:#}");
+        code = ExitCode::FAILURE;
     }
+    Ok(code)
 }
 
 /// Each parser under libFuzzer. cargo-fuzz asks for options of the compiler that are not stable; a stable one
