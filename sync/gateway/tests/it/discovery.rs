@@ -6,7 +6,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command, time::Instant};
 
-use crate::program::{Caller, Program, settle};
+use crate::program::{Caller, Program, problem, settle};
 
 async fn text(caller: &Caller, method: Method, path: &str, body: &str) -> (u16, String) {
     let answer = caller

@@ -110,7 +110,7 @@ async fn a_changed_configuration_holds_and_no_connection_is_closed() {
 
     // What does not hold changes nothing: policies that speak of what there is not, and half a file.
     for broken in [
-        "permit (principal in Role::\"king\", action, resource);",
+        "permit (principal, action in [Action::\"fly\"], resource);",
         "permit (",
     ] {
         fs::write(&policies, broken).unwrap();

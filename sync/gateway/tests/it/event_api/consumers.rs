@@ -15,7 +15,7 @@ use sqlx::{postgres::PgConnectOptions, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
 use super::support::{LONG, Replica, positions, steps};
-use crate::postgres::Server;
+use test_servers::postgres::Server;
 
 const CONSUMER: &str = "/v1/consumers/billing";
 

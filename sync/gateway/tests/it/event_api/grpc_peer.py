@@ -44,6 +44,7 @@ with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
                         "data": json.loads(event.data),
                         "correlation_id": event.correlation_id,
                         "causation_id": event.causation_id if event.HasField("causation_id") else None,
+                        "site": event.site if event.HasField("site") else None,
                     },
                 }
             ),

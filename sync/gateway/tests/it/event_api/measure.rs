@@ -14,7 +14,7 @@ use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use super::support::{Replica, step};
-use crate::postgres::Server;
+use test_servers::postgres::Server;
 
 fn report(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
