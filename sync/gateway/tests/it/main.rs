@@ -7,6 +7,8 @@ mod edge;
 mod event_api;
 mod events_postgres;
 mod fleet;
+mod oidc;
+mod passkeys;
 mod people;
 mod postgres;
 mod program;
