@@ -18,8 +18,20 @@ pub enum BreakerState {
     HalfOpen,
 }
 
+/// What became of a target's requests, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BreakerCounts {
+    /// Attempts that failed.
+    pub failed: u64,
+    /// How often the target came to be left alone.
+    pub opened: u64,
+    /// Attempts that were refused here meanwhile.
+    pub refused: u64,
+}
+
 #[derive(Debug)]
 struct Breaker {
+    counts: BreakerCounts,
     failures: u32,
     /// Set while the target is left alone: when the next request may try it.
     retry_at: Option<Instant>,
@@ -52,6 +64,7 @@ impl Breakers {
             }
         }
         let breaker = self.targets.entry(target.to_owned()).or_insert(Breaker {
+            counts: BreakerCounts::default(),
             failures: 0,
             retry_at: None,
             used: now,
@@ -59,7 +72,10 @@ impl Breakers {
         breaker.used = now;
         match breaker.retry_at {
             None => true,
-            Some(at) if now < at => false,
+            Some(at) if now < at => {
+                breaker.counts.refused += 1;
+                false
+            }
             // One may try. The next is due after another pause, even if this one is never heard of again.
             Some(_) => {
                 breaker.retry_at = Some(now + self.open);
@@ -78,10 +94,17 @@ impl Breakers {
             breaker.retry_at = None;
             return;
         }
+        breaker.counts.failed += 1;
         breaker.failures = breaker.failures.saturating_add(1);
         if breaker.failures >= self.failures {
+            breaker.counts.opened += u64::from(breaker.retry_at.is_none());
             breaker.retry_at = Some(now + self.open);
         }
+    }
+
+    pub(crate) fn counts(&self) -> BTreeMap<String, BreakerCounts> {
+        let counts = |(name, breaker): (&String, &Breaker)| (name.clone(), breaker.counts);
+        self.targets.iter().map(counts).collect()
     }
 
     pub(crate) fn states(&self, now: Instant) -> BTreeMap<String, BreakerState> {
@@ -155,6 +178,12 @@ mod tests {
         assert!(breakers.admit("a", later + pause));
         breakers.report("a", true, later + pause);
         assert_eq!(breakers.states(later + pause)["a"], BreakerState::Closed);
+        let counted = BreakerCounts {
+            failed: 2,
+            opened: 1,
+            refused: 2,
+        };
+        assert_eq!(breakers.counts()["a"], counted);
     }
 
     #[test]

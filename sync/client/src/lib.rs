@@ -2,26 +2,37 @@
 //!
 //! A request has one deadline over all attempts. What may be repeated is repeated: GET, and POST with
 //! an idempotency key, after exponential backoff with full jitter, within a budget. A target that
-//! fails repeatedly is left alone for a while.
+//! fails repeatedly is left alone for a while; its state and counters are there to be shown. Calls carry
+//! the caller's trace on. [`Registry`] enters and finds services and watches configuration.
 
 mod breaker;
+mod configuration;
+mod discovery;
+mod identity;
 mod limits;
+mod registration;
 mod tokens;
+mod trace;
 
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
-pub use breaker::BreakerState;
+pub use breaker::{BreakerCounts, BreakerState};
 use breaker::{Breakers, Budget};
+pub use configuration::{ConfigValue, ConfigWatch, Watching};
+pub use discovery::{Credentials, Instance, Registry};
+pub use identity::{Clock, Enrolled, Identity, IdentityError};
 use protocol::Problem;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+pub use registration::{Health, Registered, Registration};
 use reqwest::{Method, StatusCode, Url, header};
 use serde::{Serialize, de::DeserializeOwned};
 pub use tokens::ServiceTokens;
+pub use trace::TraceContext;
 
 /// When to repeat and when to give up.
 #[derive(Debug, Clone, Copy)]
@@ -56,8 +67,8 @@ impl Default for Policy {
 /// What a request carries besides its body.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Call<'a> {
-    /// The caller's trace (W3C Trace Context, `traceparent`).
-    pub traceparent: Option<&'a str>,
+    /// The caller's trace; without one, that of the [`TraceContext::scope`] the call is made in.
+    pub trace: Option<&'a TraceContext>,
     /// The same in every attempt. A POST is repeated only with one.
     pub idempotency_key: Option<&'a str>,
     /// A bearer token (RFC 6750).
@@ -85,6 +96,15 @@ pub enum Error {
     /// Not the JSON that was expected.
     #[error("not the expected JSON")]
     Json(#[from] serde_json::Error),
+    /// No instance of the service is passing.
+    #[error("no instance of {0} is passing")]
+    NoInstance(String),
+    /// More services are being looked up than the client keeps.
+    #[error("more than {} services are looked up", limits::SERVICES)]
+    TooMany,
+    /// An answer that a blocking query cannot go on from.
+    #[error("the answer lacks a usable {0}")]
+    Lacks(&'static str),
     /// An address without a host.
     #[error("the address has no host")]
     Address,
@@ -93,10 +113,14 @@ pub enum Error {
 /// Clones share connections, breakers and the budget.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    line: Arc<RwLock<Arc<Line>>>,
     policy: Policy,
     shared: Arc<Mutex<Shared>>,
+    tokens: Option<Arc<ServiceTokens>>,
 }
+
+/// Connections under one certificate. A token that is bound to it is used on no others.
+struct Line(reqwest::Client);
 
 struct Shared {
     breakers: Breakers,
@@ -112,6 +136,27 @@ impl fmt::Debug for Client {
     }
 }
 
+/// What is asked, and for how long.
+struct Ask {
+    method: Method,
+    url: Url,
+    body: Option<Vec<u8>>,
+    attempts: u32,
+    attempt: Duration,
+    deadline: Duration,
+    /// What is not there may be waited for, so its absence is an answer.
+    absent: bool,
+    /// Waits at the target. That such a connection breaks says little: the question after it tells.
+    waits: bool,
+}
+
+/// An answer that was no failure.
+struct Answer {
+    body: Vec<u8>,
+    /// Where the next blocking query goes on from (`X-Consul-Index`).
+    index: Option<u64>,
+}
+
 /// One attempt that brought no answer, and whether another may.
 struct Failed {
     error: Error,
@@ -120,12 +165,21 @@ struct Failed {
     after: Option<Duration>,
 }
 
+impl Line {
+    /// Redirects are not followed: they would carry a token to where nobody sent it.
+    fn new(http: reqwest::ClientBuilder) -> Result<Self, reqwest::Error> {
+        let http = http.redirect(reqwest::redirect::Policy::none());
+        Ok(Self(http.build()?))
+    }
+}
+
 impl Client {
-    /// With trust, identity and connections as the builder has them. Redirects are not followed: they
-    /// would carry a token to where nobody sent it. The seed is that of the jitter.
+    /// With trust, identity and connections as the builder has them. The seed is that of the
+    /// jitter.
     pub fn new(http: reqwest::ClientBuilder, policy: Policy, seed: u64) -> Result<Self, Error> {
         Ok(Self {
-            http: http.redirect(reqwest::redirect::Policy::none()).build()?,
+            line: Arc::new(RwLock::new(Arc::new(Line::new(http)?))),
+            tokens: None,
             policy,
             shared: Arc::new(Mutex::new(Shared {
                 breakers: Breakers::new(policy.failures, policy.open),
@@ -135,6 +189,32 @@ impl Client {
         })
     }
 
+    /// With a token of these in every request to their issuer that brings none of its own.
+    #[must_use]
+    pub fn with_service_tokens(&self, tokens: ServiceTokens) -> Self {
+        Self {
+            tokens: Some(Arc::new(tokens)),
+            ..self.clone()
+        }
+    }
+
+    /// Later requests, of clones too, go over connections of this builder; those under way are not disturbed.
+    pub(crate) fn replace(&self, http: reqwest::ClientBuilder) -> Result<(), Error> {
+        let line = Arc::new(Line::new(http)?);
+        *self.line.write().unwrap_or_else(PoisonError::into_inner) = line;
+        Ok(())
+    }
+
+    fn line(&self) -> Arc<Line> {
+        let line = self.line.read();
+        Arc::clone(&line.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How often each target failed and was left alone, since the client began to ask it.
+    pub fn breaker_counts(&self) -> BTreeMap<String, BreakerCounts> {
+        self.shared().breakers.counts()
+    }
+
     /// The targets and whether they are being asked.
     pub fn breakers(&self) -> BTreeMap<String, BreakerState> {
         self.shared().breakers.states(Instant::now())
@@ -142,8 +222,8 @@ impl Client {
 
     /// Gets JSON.
     pub async fn get<T: DeserializeOwned>(&self, url: Url, call: Call<'_>) -> Result<T, Error> {
-        let answer = self.send(Method::GET, url, None, call).await?;
-        Ok(serde_json::from_slice(&answer)?)
+        let answer = self.send(self.ask(Method::GET, url, None), call).await?;
+        Ok(serde_json::from_slice(&answer.body)?)
     }
 
     /// Posts JSON and gets JSON.
@@ -154,27 +234,52 @@ impl Client {
         call: Call<'_>,
     ) -> Result<T, Error> {
         let body = serde_json::to_vec(body)?;
-        let answer = self.send(Method::POST, url, Some(body), call).await?;
-        Ok(serde_json::from_slice(&answer)?)
+        let ask = self.ask(Method::POST, url, Some(body));
+        let answer = self.send(ask, call).await?;
+        Ok(serde_json::from_slice(&answer.body)?)
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Vec<u8>>,
-        call: Call<'_>,
-    ) -> Result<Vec<u8>, Error> {
-        if !url.has_host() {
+    fn ask(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Ask {
+        Ask {
+            method,
+            url,
+            body,
+            attempts: self.policy.attempts,
+            attempt: self.policy.attempt,
+            deadline: self.policy.deadline,
+            absent: false,
+            waits: false,
+        }
+    }
+
+    async fn send(&self, ask: Ask, call: Call<'_>) -> Result<Answer, Error> {
+        match &self.tokens {
+            Some(tokens) if call.token.is_none() && tokens.are_for(&ask.url) => {
+                let (token, line) = tokens.bound().await?;
+                let call = Call {
+                    token: Some(&token),
+                    ..call
+                };
+                self.send_on(&line, ask, call).await
+            }
+            _ => self.send_on(&self.line(), ask, call).await,
+        }
+    }
+
+    async fn send_on(&self, line: &Line, ask: Ask, call: Call<'_>) -> Result<Answer, Error> {
+        if !ask.url.has_host() {
             return Err(Error::Address);
         }
-        let target = url.origin().ascii_serialization();
-        let repeatable = method == Method::GET || call.idempotency_key.is_some();
-        let end = Instant::now() + self.policy.deadline;
+        let target = ask.url.origin().ascii_serialization();
+        // GET and PUT are idempotent (RFC 9110, section 9.2.2).
+        let repeatable = ask.method != Method::POST || call.idempotency_key.is_some();
+        let end = Instant::now() + ask.deadline;
+        let scoped = trace::current();
+        let trace = call.trace.or(scoped.as_ref());
         self.shared().budget.request();
         let mut attempt = 1;
         loop {
@@ -182,8 +287,9 @@ impl Client {
                 return Err(Error::Open(target));
             }
             let left = end.saturating_duration_since(Instant::now());
-            let request = self.request(&method, &url, body.clone(), call);
-            let outcome = tokio::time::timeout(left.min(self.policy.attempt), once(request)).await;
+            let request = request(line, &ask, call, trace);
+            let outcome =
+                tokio::time::timeout(left.min(ask.attempt), once(request, ask.absent)).await;
             let outcome = outcome.unwrap_or(Err(Failed {
                 error: Error::Deadline,
                 again: true,
@@ -201,12 +307,14 @@ impl Client {
                 | Ok(_) => true,
                 Err(_) => false,
             };
-            self.shared().breakers.report(&target, well, Instant::now());
+            if well || !ask.waits {
+                self.shared().breakers.report(&target, well, Instant::now());
+            }
             let failed = match outcome {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if !(repeatable && failed.again && attempt < self.policy.attempts) {
+            if !(repeatable && failed.again && attempt < ask.attempts) {
                 return Err(failed.error);
             }
             let pause = self.pause(attempt).max(failed.after.unwrap_or_default());
@@ -218,31 +326,6 @@ impl Client {
             }
             tokio::time::sleep(pause).await;
             attempt += 1;
-        }
-    }
-
-    fn request(
-        &self,
-        method: &Method,
-        url: &Url,
-        body: Option<Vec<u8>>,
-        call: Call<'_>,
-    ) -> reqwest::RequestBuilder {
-        let mut request = self.http.request(method.clone(), url.clone());
-        if let Some(traceparent) = call.traceparent {
-            request = request.header("traceparent", traceparent);
-        }
-        if let Some(key) = call.idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        if let Some(token) = call.token {
-            request = request.bearer_auth(token);
-        }
-        match body {
-            Some(body) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body),
-            None => request,
         }
     }
 
@@ -258,7 +341,34 @@ impl Client {
     }
 }
 
-async fn once(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
+fn request(
+    line: &Line,
+    ask: &Ask,
+    call: Call<'_>,
+    trace: Option<&TraceContext>,
+) -> reqwest::RequestBuilder {
+    let mut request = line.0.request(ask.method.clone(), ask.url.clone());
+    if let Some(trace) = trace {
+        request = request.header("traceparent", trace.traceparent());
+        if let Some(state) = trace.tracestate() {
+            request = request.header("tracestate", state);
+        }
+    }
+    if let Some(key) = call.idempotency_key {
+        request = request.header("idempotency-key", key);
+    }
+    if let Some(token) = call.token {
+        request = request.bearer_auth(token);
+    }
+    match &ask.body {
+        Some(body) => request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.clone()),
+        None => request,
+    }
+}
+
+async fn once(request: reqwest::RequestBuilder, absent: bool) -> Result<Answer, Failed> {
     let broken = |error: reqwest::Error| Failed {
         again: !error.is_builder(),
         error: Error::Transport(error),
@@ -270,6 +380,8 @@ async fn once(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
     let after = after
         .and_then(|value| value.to_str().ok()?.parse().ok())
         .map(Duration::from_secs);
+    let index = response.headers().get("x-consul-index");
+    let index = index.and_then(|value| value.to_str().ok()?.parse().ok());
     let mut answer = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         if answer.len() + chunk.len() > limits::ANSWER {
@@ -282,7 +394,16 @@ async fn once(request: reqwest::RequestBuilder) -> Result<Vec<u8>, Failed> {
         answer.extend_from_slice(&chunk);
     }
     if status.is_success() {
-        return Ok(answer);
+        return Ok(Answer {
+            body: answer,
+            index,
+        });
+    }
+    if absent && status == StatusCode::NOT_FOUND && index.is_some() {
+        return Ok(Answer {
+            body: Vec::new(),
+            index,
+        });
     }
     let mut problem = serde_json::from_slice(&answer).unwrap_or_else(|_| {
         Problem::new(

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::Url;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::{Call, Client, Error, limits};
+use crate::{Call, Client, Error, Line, limits};
 
 /// The answer of a token's issuer (RFC 6749, section 5.1).
 #[derive(Deserialize)]
@@ -19,8 +19,8 @@ struct Issued {
     expires_in: u64,
 }
 
-/// A token and until when it is given out.
-type Kept = (Arc<str>, Instant);
+/// A token, until when it is given out, and the connections it is bound to.
+type Kept = (Arc<str>, Instant, Arc<Line>);
 
 /// One token for all callers. Clones share it.
 #[derive(Clone)]
@@ -48,20 +48,35 @@ impl ServiceTokens {
 
     /// A token that is still good for a while. Callers that come while one is being fetched wait for it.
     pub async fn token(&self) -> Result<Arc<str>, Error> {
+        self.bound().await.map(|(token, _)| token)
+    }
+
+    /// Whether an address is the issuer's: a token goes nowhere else.
+    pub(crate) fn are_for(&self, url: &Url) -> bool {
+        self.issuer.origin() == url.origin()
+    }
+
+    /// A token, and the connections it was given on: with another certificate it does not hold.
+    pub(crate) async fn bound(&self) -> Result<(Arc<str>, Arc<Line>), Error> {
         let mut kept = self.kept.lock().await;
         let asked = Instant::now();
-        if let Some((token, _)) = kept.as_ref().filter(|(_, until)| asked < *until) {
-            return Ok(token.clone());
+        let line = self.client.line();
+        if let Some((token, until, on)) = kept.as_ref()
+            && asked < *until
+            && Arc::ptr_eq(on, &line)
+        {
+            return Ok((Arc::clone(token), line));
         }
-        let issued: Issued = self
+        let ask = self
             .client
-            .post(self.issuer.clone(), &(), Call::default())
-            .await?;
+            .ask(Method::POST, self.issuer.clone(), Some(b"null".to_vec()));
+        let answer = self.client.send_on(&line, ask, Call::default()).await?;
+        let issued: Issued = serde_json::from_slice(&answer.body)?;
         // Counted from before it was asked for, so never longer than the issuer means.
         let good = Duration::from_secs(issued.expires_in.min(limits::TOKEN_MOST))
             .saturating_sub(limits::TOKEN_EARLY);
         let token: Arc<str> = issued.access_token.into();
-        *kept = Some((token.clone(), asked + good));
-        Ok(token)
+        *kept = Some((Arc::clone(&token), asked + good, Arc::clone(&line)));
+        Ok((token, line))
     }
 }

@@ -19,6 +19,8 @@ use toml::{Table, Value};
 use crate::{
     edge::{Protocol, Rule},
     limits,
+    oidc::ProviderConfig,
+    passkeys::PasskeyConfig,
 };
 
 /// What the environment's names begin with.
@@ -51,6 +53,11 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// A file of Cedar policies in place of those that the program brings (`policies/default.cedar`); empty: those.
     pub policies: PathBuf,
+    /// Identity providers at which people sign in; [`ProviderConfig`] has an example, and says what is entered
+    /// at the provider's.
+    pub providers: Vec<ProviderConfig>,
+    /// Pages that may use passkeys.
+    pub passkeys: PasskeyConfig,
     /// What is logged, as `tracing` filters say it (`info`, `gateway=debug`).
     pub log: String,
 }
@@ -131,6 +138,8 @@ impl Default for Config {
             cors_origins: Vec::new(),
             rules: Vec::new(),
             issuers: Vec::new(),
+            providers: Vec::new(),
+            passkeys: PasskeyConfig::default(),
             limits: RequestLimits::default(),
             policies: PathBuf::new(),
             log: "info".to_owned(),
@@ -477,6 +486,18 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
                 "issuers",
                 "consumer and site have small letters, digits and hyphens",
             );
+        }
+    }
+    if let Some(reason) = config.passkeys.nonsense() {
+        return wrong("passkeys.rp_id", reason);
+    }
+    for (at, provider) in config.providers.iter().enumerate() {
+        if let Some(reason) = provider.nonsense() {
+            return wrong("providers", reason);
+        }
+        let same = |other: &ProviderConfig| other.name == provider.name;
+        if config.providers[..at].iter().any(same) {
+            return wrong("providers", "two providers have one name");
         }
     }
     for origin in &config.cors_origins {

@@ -9,12 +9,15 @@ pub mod discovery;
 pub mod edge;
 pub mod event_api;
 pub mod limits;
+pub mod oidc;
+pub mod passkeys;
 pub mod people;
 mod problem;
 pub mod random;
 pub mod sealing;
 pub mod service;
 pub mod state;
+mod tickets;
 pub mod trust;
 
 pub use problem::Failure;

@@ -6,11 +6,13 @@ mod proxies;
 use crate::figure::{Figure, Row};
 use crate::folders;
 use crate::limits::{
-    GATEWAY_API_S, GATEWAY_CHANGES, GATEWAY_LOOKUPS, GATEWAY_PUBLISH_S, GATEWAY_PUBLISHED,
-    GATEWAY_PUBLISHERS, GATEWAY_RATE, GATEWAY_ROUTED, GATEWAY_SERVICES, GATEWAY_SUBSCRIBERS,
+    GATEWAY_API_S, GATEWAY_CACHE_LOOKUPS, GATEWAY_CACHED, GATEWAY_CHANGES, GATEWAY_LOOKUPS,
+    GATEWAY_PUBLISH_S, GATEWAY_PUBLISHED, GATEWAY_PUBLISHERS, GATEWAY_RATE, GATEWAY_ROUTED,
+    GATEWAY_SERVICES, GATEWAY_SUBSCRIBERS,
 };
 use crate::measure::{Times, digits, grouped, time};
 use anyhow::{Context as _, Result, bail, ensure};
+use client::{Credentials, Policy, Registry};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -22,7 +24,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-pub(crate) const ROWS: [Row; 9] = [
+pub(crate) const ROWS: [Row; 10] = [
     Row {
         what: "gateway: API p95, open loop at 2,000 requests a second",
         bound: "100 ms",
@@ -57,6 +59,11 @@ pub(crate) const ROWS: [Row; 9] = [
         what: "gateway: configuration change to watcher, p99",
         bound: "1 s",
         aim: "20 ms",
+    },
+    Row {
+        what: "gateway: lookup of a service in the client's cache, p99",
+        bound: "100 µs",
+        aim: "1 µs",
     },
     Row {
         what: "gateway: resident memory with 1,000 services and 1,000 idle subscribers",
@@ -148,6 +155,17 @@ impl Gateway {
 
     /// A client with a connection of its own.
     fn client(&self) -> Result<Client> {
+        Ok(self.builder()?.build()?)
+    }
+
+    /// Registry and configuration through the client that services use.
+    fn registry(&self) -> Result<Registry> {
+        let client = client::Client::new(self.builder()?, Policy::default(), 1)?;
+        let token = Credentials::Token(self.token.as_str().into());
+        Ok(Registry::new(client, self.base.parse()?, token))
+    }
+
+    fn builder(&self) -> Result<reqwest::ClientBuilder> {
         let mut roots = rustls::RootCertStore::empty();
         for der in rustls_pem(&self.ca)? {
             roots.add(der)?;
@@ -160,8 +178,7 @@ impl Gateway {
         config.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Client::builder()
             .no_proxy()
-            .tls_backend_preconfigured(config)
-            .build()?)
+            .tls_backend_preconfigured(config))
     }
 
     fn ask(&self, client: &Client, method: Method, path: &str) -> RequestBuilder {
@@ -220,7 +237,8 @@ pub(crate) fn run() -> Result<Vec<Figure>> {
             throughput(&gateway, ROWS[4], 10_000.0).await?,
             on_postgres(&program, ROWS[5]).await?,
             watched(&gateway, ROWS[6]).await?,
-            memory(&gateway, ROWS[7]).await?,
+            cached(&gateway, ROWS[7]).await?,
+            memory(&gateway, ROWS[8]).await?,
             proxies::run(&gateway).await?,
         ])
     })
@@ -472,7 +490,7 @@ async fn throughput(gateway: &Arc<Gateway>, row: Row, bound: f64) -> Result<Figu
 }
 
 async fn watched(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
-    let (writer, watcher) = (gateway.client()?, gateway.client()?);
+    let writer = gateway.client()?;
     let mut times = Times::default();
     let put = async |value: u32| {
         let put = gateway
@@ -481,29 +499,52 @@ async fn watched(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
         sound(put.send().await?).await.map(drop)
     };
     put(0).await?;
+    let registry = gateway.registry()?;
+    let mut watch = registry.watch_config("bench/watched").await?;
     for n in 1..=GATEWAY_CHANGES {
-        let now = gateway
-            .ask(&watcher, Method::GET, "/v1/kv/bench/watched")
-            .send()
-            .await?;
-        let now = sound(now).await?;
-        let index = now.headers()["x-consul-index"].to_str()?.to_owned();
-        let path = format!("/v1/kv/bench/watched?index={index}&wait=30s");
-        let waiting = gateway.ask(&watcher, Method::GET, &path).send();
-        let waiting = tokio::spawn(async move {
-            sound(waiting.await?).await?.bytes().await?;
-            Ok::<_, anyhow::Error>(Instant::now())
-        });
         // Long enough for the question to be waiting there.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
         let begun = Instant::now();
-        put(n).await?;
-        times.push(waiting.await??.saturating_duration_since(begun));
+        let (put, told) = tokio::join!(put(n), async {
+            let value = watch.changed().await;
+            (value, begun.elapsed())
+        });
+        put?;
+        let (value, took) = told;
+        let value = value.context("what was written is gone")?.value;
+        ensure!(value == n.to_string().as_bytes(), "not what was written");
+        times.push(took);
     }
     Ok(row.measured(
         times.at(0.99) <= 1.0,
         format!(
-            "{} (p50 {}, {} changes)",
+            "{} (p50 {}, {} changes, from the request to write to the watcher of sync/client)",
+            time(times.at(0.99)),
+            time(times.p50()),
+            times.len()
+        ),
+    ))
+}
+
+/// Of the services that the lookup at the server was measured with.
+async fn cached(gateway: &Arc<Gateway>, row: Row) -> Result<Figure> {
+    let registry = gateway.registry()?;
+    let names: Vec<_> = (0..GATEWAY_CACHED)
+        .map(|n| format!("service-{n}"))
+        .collect();
+    for name in &names {
+        registry.discover_service(name).await?;
+    }
+    let mut times = Times::default();
+    for name in names.iter().cycle().take(GATEWAY_CACHE_LOOKUPS) {
+        let begun = Instant::now();
+        std::hint::black_box(registry.discover_service(name).await?);
+        times.push(begun.elapsed());
+    }
+    Ok(row.measured(
+        times.at(0.99) <= 100e-6,
+        format!(
+            "{} (p50 {}, {} lookups of {GATEWAY_CACHED} services that are kept fresh)",
             time(times.at(0.99)),
             time(times.p50()),
             times.len()

@@ -125,6 +125,10 @@ pub(crate) const GATEWAY_PUBLISHERS: u32 = 64;
 pub(crate) const GATEWAY_PUBLISH_S: u64 = 10;
 /// Changes of a value that somebody waits for.
 pub(crate) const GATEWAY_CHANGES: u32 = 500;
+/// Services that a client keeps fresh while it looks them up (its limit is 256) …
+pub(crate) const GATEWAY_CACHED: u32 = 200;
+/// … so often.
+pub(crate) const GATEWAY_CACHE_LOOKUPS: usize = 100_000;
 /// Subscribers that hear nothing.
 pub(crate) const GATEWAY_SUBSCRIBERS: u32 = 1_000;
 /// Connections that a proxy is asked over; how often by turns, and for how many seconds each.

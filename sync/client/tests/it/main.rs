@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
-use client::{BreakerState, Call, Client, Error, Policy, ServiceTokens};
+use client::{BreakerState, Call, Client, Error, Policy, ServiceTokens, TraceContext};
 use reqwest::Url;
 
 /// What a server does with its first requests (status, `retry-after`); then it answers 200.
@@ -104,18 +104,28 @@ async fn a_post_is_repeated_only_with_a_key_which_stays_the_same() {
         .await;
     assert!(matches!(refused, Err(Error::Refused(problem)) if problem.status == 503));
     assert_eq!(script.seen.load(Ordering::SeqCst), 1);
-    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = TraceContext::parse(parent, Some("vendor=1")).unwrap();
     let call = Call {
         idempotency_key: Some("k1"),
-        traceparent: Some(trace),
+        trace: Some(&trace),
         token: None,
     };
-    assert_eq!(client.post::<_, u32>(url, &1, call).await.unwrap(), 7);
+    assert_eq!(
+        client.post::<_, u32>(url.clone(), &1, call).await.unwrap(),
+        7
+    );
+    // The trace that the caller works for is carried on without being named.
+    let get = client.get::<u32>(url, Call::default());
+    assert_eq!(trace.scope(get).await.unwrap(), 7);
     let seen = script.headers.lock().unwrap();
-    assert_eq!(seen.len(), 3);
-    for headers in &seen[1..] {
+    assert_eq!(seen.len(), 4);
+    assert_eq!(seen[3]["traceparent"], parent);
+    assert_eq!(seen[3]["tracestate"], "vendor=1");
+    for headers in &seen[1..3] {
         assert_eq!(headers["idempotency-key"], "k1");
-        assert_eq!(headers["traceparent"], trace);
+        assert_eq!(headers["traceparent"], parent);
+        assert_eq!(headers["tracestate"], "vendor=1");
     }
 }
 
@@ -182,6 +192,8 @@ async fn a_target_that_fails_is_left_alone_and_tried_again() {
     let open = client.get::<u32>(url.clone(), Call::default()).await;
     assert!(matches!(open, Err(Error::Open(_))));
     assert_eq!(script.seen.load(Ordering::SeqCst), 3);
+    let counts = client.breaker_counts()[&target];
+    assert_eq!((counts.failed, counts.opened, counts.refused), (3, 1, 1));
     tokio::time::sleep(Duration::from_millis(550)).await;
     assert_eq!(client.breakers()[&target], BreakerState::HalfOpen);
     assert_eq!(client.get::<u32>(url, Call::default()).await.unwrap(), 7);

@@ -3,6 +3,8 @@
 pub mod discovery;
 pub mod edge;
 pub mod events;
+pub mod oidc;
+pub mod passkeys;
 pub mod people;
 pub mod service;
 pub mod state;

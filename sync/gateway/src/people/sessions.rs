@@ -32,6 +32,9 @@ pub struct Session {
     pub person: Uuid,
     /// Until when it can be refreshed.
     pub expires_at: Timestamp,
+    /// When it ends however often it is refreshed, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     /// Hash of the refresh token that is due, base64.
     refresh: String,
 }
@@ -75,20 +78,36 @@ impl Sessions {
 
     /// Begins a session; with it comes its first refresh token.
     pub async fn begin(&self, person: Uuid) -> Result<(Session, Zeroizing<String>), PeopleError> {
+        self.begin_until(person, None).await
+    }
+
+    /// Begins a session that ends at `until` however often it is refreshed.
+    pub async fn begin_until(
+        &self,
+        person: Uuid,
+        until: Option<Timestamp>,
+    ) -> Result<(Session, Zeroizing<String>), PeopleError> {
         let id = self.ids.next(self.clock.now());
-        let (session, token) = self.renewed(person, id);
+        let (session, token) = self.renewed(person, id, until);
         let ops = vec![Op::put(SESSIONS, key(person, id), write(&session)?)];
         self.state.commit(ops).await?;
         Ok((session, token))
     }
 
-    fn renewed(&self, person: Uuid, id: Uuid) -> (Session, Zeroizing<String>) {
+    fn renewed(
+        &self,
+        person: Uuid,
+        id: Uuid,
+        until: Option<Timestamp>,
+    ) -> (Session, Zeroizing<String>) {
         let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(self.random.bytes::<32>()));
         let longest = i64::try_from(limits::REFRESH_FOR.as_nanos()).unwrap_or(i64::MAX);
+        let expires_at = Timestamp(self.clock.now().0.saturating_add(longest));
         let session = Session {
             id,
             person,
-            expires_at: Timestamp(self.clock.now().0.saturating_add(longest)),
+            expires_at: until.map_or(expires_at, |until| until.min(expires_at)),
+            until,
             refresh: hash(&secret),
         };
         let token = Zeroizing::new(format!("{person}.{id}.{}", secret.as_str()));
@@ -123,7 +142,7 @@ impl Sessions {
             self.end(person, id).await?;
             return Ok(Refreshed::Refused);
         }
-        let (session, token) = self.renewed(person, id);
+        let (session, token) = self.renewed(person, id, session.until);
         let ops = vec![
             Op::require(SESSIONS, &key, Expect::Modified(item.modified)),
             Op::put(SESSIONS, &key, write(&session)?),

@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// People, by login in small letters.
-const PEOPLE: Space = "people";
+pub(super) const PEOPLE: Space = "people";
 /// Logins, by id.
-const IDS: Space = "people_ids";
+pub(super) const IDS: Space = "people_ids";
 
 /// A person who may sign in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +42,16 @@ pub struct Person {
     /// Since when they are known.
     pub created_at: Timestamp,
     #[serde(default)]
-    second_factor: Option<SecondFactor>,
-    password: String,
+    pub(super) second_factor: Option<SecondFactor>,
+    /// Empty where a provider is asked instead: then no password is theirs.
+    pub(super) password: String,
+    /// The provider that says who they are, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct SecondFactor {
+pub(super) struct SecondFactor {
     /// The sealed secret, base64.
     secret: String,
     /// Whether a code was given once: until then it is not asked for.
@@ -62,6 +66,11 @@ impl Person {
         self.second_factor
             .as_ref()
             .is_some_and(|factor| factor.confirmed)
+    }
+
+    /// The provider that they sign in at; none where they have a password here.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
     }
 
     fn purpose(&self) -> String {
@@ -131,12 +140,12 @@ pub enum PeopleError {
 /// Those who may sign in.
 #[derive(Debug)]
 pub struct People {
-    state: State,
+    pub(super) state: State,
     passwords: Passwords,
     sealer: Sealer,
     patience: Patience,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn Ids>,
     random: Random,
 }
 
@@ -214,6 +223,7 @@ impl People {
             disabled: false,
             created_at: now,
             second_factor: None,
+            provider: None,
             password: self
                 .passwords
                 .hash(new.password, self.random.bytes())
@@ -240,6 +250,9 @@ impl People {
         by: &str,
     ) -> Result<Person, PeopleError> {
         let (modified, mut person) = self.item(id)?.ok_or(PeopleError::Unknown)?;
+        if roles.is_some() {
+            of_own(&person)?;
+        }
         if roles.as_ref().is_some_and(Vec::is_empty) {
             return Err(PeopleError::Refused("at least one role is due".to_owned()));
         }
@@ -279,6 +292,7 @@ impl People {
     ) -> Result<Person, PeopleError> {
         let hash = self.passwords.hash(password, self.random.bytes()).await?;
         let (modified, mut person) = self.item(id)?.ok_or(PeopleError::Unknown)?;
+        of_own(&person)?;
         person.password = hash;
         let ops = vec![
             Op::require(PEOPLE, &person.login, Expect::Modified(modified)),
@@ -290,6 +304,7 @@ impl People {
     /// Makes a new secret for a second factor; it counts once [`Self::confirm_second_factor`] has seen a code.
     pub async fn begin_second_factor(&self, id: Uuid) -> Result<(TotpSecret, Person), PeopleError> {
         let (modified, mut person) = self.item(id)?.ok_or(PeopleError::Unknown)?;
+        of_own(&person)?;
         if person.has_second_factor() {
             let reason = "there is a second factor already; remove it first";
             return Err(PeopleError::Refused(reason.to_owned()));
@@ -351,7 +366,10 @@ impl People {
             .flatten()
             .map(|item| Ok::<_, PeopleError>((item.modified, read(&item)?)))
             .transpose()?;
-        let hash = known.as_ref().map(|(_, person)| person.password.clone());
+        let hash = known
+            .as_ref()
+            .filter(|(_, person)| person.provider.is_none())
+            .map(|(_, person)| person.password.clone());
         let right = self.passwords.matches(password, hash).await?;
         let (outcome, person) = match known {
             None => (SignIn::Refused("unknown login"), None),
@@ -438,7 +456,7 @@ impl People {
         }
     }
 
-    async fn write(
+    pub(super) async fn write(
         &self,
         ops: Vec<Op>,
         kind: &str,
@@ -453,7 +471,12 @@ impl People {
         }
     }
 
-    fn entry(&self, kind: &str, by: &str, person: &Person) -> Result<Draft, PeopleError> {
+    pub(super) fn entry(
+        &self,
+        kind: &str,
+        by: &str,
+        person: &Person,
+    ) -> Result<Draft, PeopleError> {
         self.draft(
             kind,
             by,
@@ -464,7 +487,12 @@ impl People {
         )
     }
 
-    fn draft(&self, kind: &str, by: &str, what: &serde_json::Value) -> Result<Draft, PeopleError> {
+    pub(super) fn draft(
+        &self,
+        kind: &str,
+        by: &str,
+        what: &serde_json::Value,
+    ) -> Result<Draft, PeopleError> {
         Ok(Draft {
             kind: kind.to_owned(),
             time_ns: self.clock.now().as_nanos(),
@@ -472,6 +500,16 @@ impl People {
             payload: CanonicalJson::from_value(what)
                 .map_err(|error| PeopleError::Damaged(error.to_string()))?,
         })
+    }
+}
+
+/// Whether roles, password and second factor are kept here: what a provider says is not changed behind its back.
+fn of_own(person: &Person) -> Result<(), PeopleError> {
+    match &person.provider {
+        None => Ok(()),
+        Some(provider) => Err(PeopleError::Refused(format!(
+            "they sign in at {provider}, which says what they may be"
+        ))),
     }
 }
 
@@ -491,10 +529,10 @@ fn check_login(login: &str) -> Result<String, PeopleError> {
     Ok(login)
 }
 
-fn read(item: &Item) -> Result<Person, PeopleError> {
+pub(super) fn read(item: &Item) -> Result<Person, PeopleError> {
     serde_json::from_slice(&item.value).map_err(|error| PeopleError::Damaged(error.to_string()))
 }
 
-fn write(person: &Person) -> Result<Vec<u8>, PeopleError> {
+pub(super) fn write(person: &Person) -> Result<Vec<u8>, PeopleError> {
     serde_json::to_vec(person).map_err(|error| PeopleError::Damaged(error.to_string()))
 }

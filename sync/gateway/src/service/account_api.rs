@@ -87,11 +87,12 @@ fn shown(person: &Person) -> Value {
         "id": person.id, "login": person.login, "display_name": person.display_name,
         "site": person.site, "roles": person.roles, "disabled": person.disabled,
         "created_at": person.created_at, "second_factor": person.has_second_factor(),
+        "provider": person.provider(),
     })
 }
 
 /// Who asks, as somebody with an account: a device has none.
-fn own_id(principal: &Principal) -> Result<Uuid, Failure> {
+pub(super) fn own_id(principal: &Principal) -> Result<Uuid, Failure> {
     Uuid::parse_str(&principal.subject).map_err(|_| {
         Failure::new(
             StatusCode::FORBIDDEN,
@@ -102,7 +103,7 @@ fn own_id(principal: &Principal) -> Result<Uuid, Failure> {
 }
 
 /// Answers that carry a secret are kept by nobody on the way (RFC 6749, section 5.1).
-fn secret(body: Value) -> Response {
+pub(super) fn secret(body: Value) -> Response {
     ([("cache-control", "no-store")], Json(body)).into_response()
 }
 
@@ -180,7 +181,7 @@ async fn sign_in(
     }
 }
 
-fn granted(
+pub(super) fn granted(
     gateway: &Gateway,
     person: &Person,
     session: Uuid,
@@ -278,27 +279,39 @@ struct PasswordRequest {
     code: Option<String>,
 }
 
-/// Asks for the old password: an unattended screen is not to be enough. Every session ends.
+/// Asks for the old password, and ends every session.
 async fn set_password(
     State(gateway): Parts,
     Extension(principal): Extension<Principal>,
     Json(request): Json<PasswordRequest>,
 ) -> Result<StatusCode, Failure> {
-    let id = own_id(&principal)?;
+    let code = request.code.as_deref();
+    let id = prove_again(&gateway, &principal, request.old, code)
+        .await?
+        .id;
+    gateway
+        .people
+        .set_password(id, request.new, &principal.subject)
+        .await?;
+    gateway.sessions.end_all(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who asks, once they have given their password again: an unattended screen is not to be enough.
+pub(super) async fn prove_again(
+    gateway: &Gateway,
+    principal: &Principal,
+    password: Zeroizing<String>,
+    code: Option<&str>,
+) -> Result<Person, Failure> {
+    let id = own_id(principal)?;
     let person = gateway.people.by_id(id)?.ok_or(PeopleError::Unknown)?;
     let outcome = gateway
         .people
-        .sign_in(&person.login, request.old, request.code.as_deref())
+        .sign_in(&person.login, password, code)
         .await?;
     match outcome {
-        SignIn::Accepted(_) => {
-            gateway
-                .people
-                .set_password(id, request.new, &principal.subject)
-                .await?;
-            gateway.sessions.end_all(id).await?;
-            Ok(StatusCode::NO_CONTENT)
-        }
+        SignIn::Accepted(person) => Ok(*person),
         SignIn::CodeDue => Err(Failure::new(
             StatusCode::FORBIDDEN,
             "auth.code_due",
@@ -478,6 +491,7 @@ async fn change(
     }
     if request.remove_second_factor {
         person = gateway.people.remove_second_factor(id, by).await?;
+        gateway.passkeys.remove_all(id).await?;
     }
     if person.disabled {
         gateway.sessions.end_all(id).await?;

@@ -27,10 +27,13 @@ use crate::{
     discovery::{Discovery, Instances},
     edge::{OptionsError, Proxy, ProxyOptions, RateLimit},
     event_api::EventApi,
+    oidc::{self, Providers},
+    passkeys::{self, Passkeys},
     people::{People, PeopleError, Sessions},
     random::Random,
     sealing::Sealer,
     state::{State, StateError},
+    tickets::Tickets,
     trust::{
         Authority, AuthorityError, Enrolment, ExternalIssuer, KeySet, KeySource, Keyring,
         KeyringError, Tls, TlsError, Tokens, hex,
@@ -88,6 +91,9 @@ pub enum OpenError {
     /// People.
     #[error("opening the list of people")]
     People(#[from] PeopleError),
+    /// The client that asks providers.
+    #[error("making the client that asks identity providers")]
+    Outside(#[from] reqwest::Error),
     /// Policies.
     #[error("reading the policies")]
     Policies(#[from] PolicyError),
@@ -111,6 +117,8 @@ pub struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) people: People,
     pub(crate) sessions: Sessions,
+    pub(crate) oidc: Providers,
+    pub(crate) passkeys: Passkeys,
     pub(crate) authority: Arc<Authority>,
     pub(crate) enrolment: Enrolment,
     pub(crate) discovery: Discovery,
@@ -252,6 +260,29 @@ impl Gateway {
             Arc::clone(&ids),
             random.clone(),
         );
+        let tickets = |used| {
+            Tickets::new(
+                state.clone(),
+                sealer.clone(),
+                Arc::clone(&clock),
+                random.clone(),
+                used,
+            )
+        };
+        let oidc = Providers::new(
+            &config.providers,
+            &super::serve::asking(&tls)?,
+            state.clone(),
+            Arc::clone(&clock),
+            tickets(oidc::USED),
+            random.clone(),
+        );
+        let passkeys = Passkeys::new(
+            config.passkeys.clone(),
+            state.clone(),
+            Arc::clone(&clock),
+            tickets(passkeys::USED),
+        );
         let enrolment = Enrolment::new(
             state.clone(),
             Arc::clone(&authority),
@@ -299,6 +330,8 @@ impl Gateway {
             routes,
             people,
             sessions,
+            oidc,
+            passkeys,
             authority,
             enrolment,
             discovery,

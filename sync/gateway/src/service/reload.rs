@@ -102,6 +102,8 @@ fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
         ("site", before.site != after.site),
         ("storage", before.storage != after.storage),
         ("issuers", before.issuers != after.issuers),
+        ("providers", before.providers != after.providers),
+        ("passkeys", before.passkeys != after.passkeys),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

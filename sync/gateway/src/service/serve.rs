@@ -25,19 +25,21 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use super::{
     Gateway, account_api,
     guard::{REQUEST_ID, enforce, guard},
-    ledger_api, status_api, trust_api,
+    ledger_api, oidc_api, passkey_api, status_api, trust_api,
 };
 use crate::{
     access::Route,
     discovery::{self, Checks},
     edge, event_api,
     limits::service as limits,
-    trust::PeerCertificate,
+    trust::{PeerCertificate, Tls},
 };
 
 /// Every route of the gateway: what the guard knows, it lets pass to its part.
 pub(crate) const ROUTES: &[&[Route]] = &[
     account_api::ROUTES,
+    oidc_api::ROUTES,
+    passkey_api::ROUTES,
     trust_api::ROUTES,
     status_api::ROUTES,
     ledger_api::ROUTES,
@@ -70,12 +72,23 @@ pub async fn bind(gateway: Arc<Gateway>) -> Result<Bound, ServeError> {
     Ok(Bound { gateway, listener })
 }
 
+/// A client that trusts this gateway's authority and what the machine trusts, and follows nobody elsewhere.
+pub(super) fn asking(tls: &Tls) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .tls_backend_preconfigured(tls.client_config())
+        .build()
+}
+
 impl Gateway {
     /// The routes behind the guard.
     pub(crate) fn router(self: &Arc<Self>) -> Router {
         let proxy = self.proxy.clone();
         Router::new()
             .merge(account_api::router())
+            .merge(oidc_api::router())
+            .merge(passkey_api::router())
             .merge(trust_api::router())
             .merge(status_api::router())
             .merge(ledger_api::router())
@@ -128,12 +141,7 @@ impl Gateway {
     /// What the gateway asks others with: services that it checks, issuers whose keys it fetches. Certificates
     /// of its own authority are trusted, and those that the machine trusts.
     fn outside(&self) -> Option<reqwest::Client> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .tls_backend_preconfigured(self.tls.client_config())
-            .build();
-        client
+        asking(&self.tls)
             .inspect_err(|error| tracing::error!(%error, "nothing is asked of others"))
             .ok()
     }
@@ -244,6 +252,12 @@ async fn upkeep(gateway: Arc<Gateway>) {
         }
         if let Err(error) = gateway.sessions.sweep().await {
             tracing::error!(%error, "expired sessions were not swept");
+        }
+        if let Err(error) = gateway.oidc.sweep().await {
+            tracing::error!(%error, "used states were not swept");
+        }
+        if let Err(error) = gateway.passkeys.sweep().await {
+            tracing::error!(%error, "used challenges were not swept");
         }
     }
 }

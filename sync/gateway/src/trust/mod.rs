@@ -6,6 +6,7 @@
 
 mod authority;
 mod enrolment;
+mod id_token;
 mod jws;
 mod key_sets;
 mod keyring;
@@ -15,6 +16,7 @@ mod tokens;
 pub(crate) use authority::hex;
 pub use authority::{Authority, AuthorityError, Issued, Peer, Subject, SubjectKind};
 pub use enrolment::{Enrolled, Enrolment, EnrolmentCode, EnrolmentError};
+pub(crate) use id_token::{Due, Identity, has_key, verify as verify_id_token};
 pub use jws::{Algorithm, JwsError, PublicKey};
 pub use key_sets::{KeySet, KeySetError, KeySource};
 pub use keyring::{Keyring, KeyringError};

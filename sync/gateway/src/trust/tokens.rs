@@ -58,7 +58,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    fn holds(&self, wanted: &str) -> bool {
+    pub(super) fn holds(&self, wanted: &str) -> bool {
         match self {
             Self::One(one) => one == wanted,
             Self::Several(several) => several.iter().any(|one| one == wanted),

@@ -213,13 +213,18 @@ async fn a_device_is_enrolled_by_a_code_and_ends_at_once_when_it_is_revoked() {
 }
 
 /// Open to everybody: what proves somebody, and what says how the gateway is.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 15] = [
     "/healthz",
     "/readyz",
     "/status",
     "/v1/set-up",
     "/auth/sign-in",
     "/auth/refresh",
+    "/auth/providers",
+    "/auth/providers/{name}/begin",
+    "/auth/providers/{name}/complete",
+    "/auth/passkey/begin",
+    "/auth/passkey/complete",
     "/v1/ca.pem",
     "/.well-known/jwks.json",
     "/v1/enrol",
@@ -227,10 +232,13 @@ const OPEN: [&str; 10] = [
 ];
 
 /// Open to whoever is somebody.
-const OWN: [&str; 5] = [
+const OWN: [&str; 8] = [
     "/v1/me",
     "/v1/me/password",
     "/v1/me/second-factor",
+    "/v1/me/passkeys",
+    "/v1/me/passkeys/begin",
+    "/v1/me/passkeys/{id}",
     "/auth/sign-out",
     "/auth/sign-out-everywhere",
 ];

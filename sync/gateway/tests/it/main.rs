@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first error")]
 
 mod behind;
+mod client_discovery;
+mod client_identity;
 mod discovery;
 mod edge;
 mod event_api;
 mod events_postgres;
 mod evidence;
 mod fleet;
+mod oidc;
+mod passkeys;
 mod people;
 mod program;
 mod reload;

@@ -262,3 +262,22 @@ async fn a_session_goes_on_with_the_token_that_is_due_and_ends_with_a_copied_one
     rig.sessions.end_all(person).await.unwrap();
     assert!(!rig.sessions.is_on(person, three.id));
 }
+
+#[tokio::test]
+async fn a_session_that_is_to_end_does_so_however_often_it_is_refreshed() {
+    let rig = rig().await;
+    let person = uuid::Uuid::from_u128(6);
+    let hours = |hours: i64| hours * 60 * 60;
+    let until = events::Timestamp(rig.clock.now().0 + hours(13) * 1_000_000_000);
+    let (_, token) = rig.sessions.begin_until(person, Some(until)).await.unwrap();
+    rig.clock.pass_s(hours(11));
+    let Refreshed::On(session, token) = rig.sessions.refresh(&token).await.unwrap() else {
+        panic!("it is not over");
+    };
+    assert_eq!(session.expires_at, until);
+    rig.clock.pass_s(hours(3));
+    assert_eq!(
+        rig.sessions.refresh(&token).await.unwrap(),
+        Refreshed::Refused
+    );
+}

@@ -103,6 +103,14 @@ impl Program {
         connector.connect(name, stream).await.expect("a handshake")
     }
 
+    /// The resilient client, before this gateway.
+    pub(crate) fn resilient(&self, policy: client::Policy) -> client::Client {
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls(None, &[b"h2", b"http/1.1"]))
+            .no_proxy();
+        client::Client::new(builder, policy, 1).expect("a client")
+    }
+
     fn tls(&self, identity: Option<(&str, &str)>, protocols: &[&[u8]]) -> ClientConfig {
         let pem = fs::read(self.folder.join("ca.pem")).expect("the root");
         let mut roots = RootCertStore::empty();
