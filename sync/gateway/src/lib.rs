@@ -15,6 +15,7 @@ pub mod random;
 pub mod sealing;
 pub mod service;
 pub mod state;
+pub mod traces;
 pub mod trust;
 
 pub use problem::Failure;

@@ -6,4 +6,5 @@ pub mod events;
 pub mod people;
 pub mod service;
 pub mod state;
+pub mod traces;
 pub mod trust;

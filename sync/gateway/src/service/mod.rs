@@ -10,6 +10,7 @@ mod ledger;
 mod ledger_api;
 mod map;
 mod metrics;
+mod observe;
 mod open;
 mod reload;
 mod serve;

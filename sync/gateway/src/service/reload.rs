@@ -102,6 +102,8 @@ fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
         ("site", before.site != after.site),
         ("storage", before.storage != after.storage),
         ("issuers", before.issuers != after.issuers),
+        ("drain_s", before.drain_s != after.drain_s),
+        ("observability", before.observability != after.observability),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

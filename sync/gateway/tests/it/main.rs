@@ -8,6 +8,7 @@ mod event_api;
 mod events_postgres;
 mod evidence;
 mod fleet;
+mod observability;
 mod people;
 mod program;
 mod reload;
