@@ -29,6 +29,12 @@ pub const ENVIRONMENT_PREFIX: &str = "NEURASCALE_GATEWAY_";
 /// Names of the environment that begin so and belong to the command line.
 const NOT_SETTINGS: [&str; 2] = ["CONFIG", "PASSWORD"];
 
+/// Names of the environment that other programs read as well, and the setting that they are of.
+const OTHERS_NAMES: [(&str, &str); 1] = [(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OBSERVABILITY__OTLP_ENDPOINT",
+)];
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -60,6 +66,52 @@ pub struct Config {
     pub passkeys: PasskeyConfig,
     /// What is logged, as `tracing` filters say it (`info`, `gateway=debug`).
     pub log: String,
+    /// For how long the gateway goes on serving after it was told to end, seconds: `/readyz` says so meanwhile, and
+    /// load balancers ask another.
+    pub drain_s: u64,
+    /// What others see of it.
+    pub observability: Observability,
+}
+
+/// What others see of the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Observability {
+    /// Address of a receiver of traces over OTLP (HTTP with protobuf; `http://collector:4318`), to which `/v1/traces`
+    /// is added; empty: none. `OTEL_EXPORTER_OTLP_ENDPOINT` says it as well, as the weakest of the environment.
+    pub otlp_endpoint: String,
+    /// Share of traces that is recorded, 0 to 1, of those that begin here. What comes with a trace is recorded or not
+    /// as whoever began it has decided.
+    pub sample: f64,
+    /// How lines of the log are written.
+    pub log_format: LogFormat,
+}
+
+impl Observability {
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        (!self.otlp_endpoint.is_empty()).then_some(&*self.otlp_endpoint)
+    }
+}
+
+impl Default for Observability {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: String::new(),
+            sample: 1.0,
+            log_format: LogFormat::default(),
+        }
+    }
+}
+
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// A JSON object each.
+    #[default]
+    Json,
+    /// For people.
+    Text,
 }
 
 /// Requests that a consumer may make.
@@ -143,6 +195,8 @@ impl Default for Config {
             limits: RequestLimits::default(),
             policies: PathBuf::new(),
             log: "info".to_owned(),
+            drain_s: 0,
+            observability: Observability::default(),
         }
     }
 }
@@ -254,6 +308,8 @@ impl Loaded {
     pub fn table(&self) -> Vec<(String, String, Source)> {
         let mut shown = self.config.clone();
         shown.storage = without_password(&shown.storage);
+        let endpoint = &mut shown.observability.otlp_endpoint;
+        *endpoint = without_password(endpoint);
         let table = Table::try_from(&shown).unwrap_or_default();
         let mut rows = Vec::new();
         flatten(&table, "", &mut |name, value| {
@@ -322,11 +378,16 @@ pub fn load(
     let mut variables: Vec<_> = environment
         .into_iter()
         .filter_map(|(name, value)| {
+            if let Some((_, setting)) = OTHERS_NAMES.iter().find(|(known, _)| *known == name) {
+                // Empty is as good as not there, to OpenTelemetry.
+                return (!value.is_empty()).then(|| (name, (*setting).to_owned(), value));
+            }
             let rest = name.strip_prefix(ENVIRONMENT_PREFIX)?.to_owned();
             (!NOT_SETTINGS.contains(&rest.as_str())).then_some((name, rest, value))
         })
         .collect();
-    variables.sort();
+    // Names that everybody's programs read are weaker than those of this one.
+    variables.sort_by_key(|(name, ..)| (name.starts_with(ENVIRONMENT_PREFIX), name.clone()));
     for (variable, rest, value) in variables {
         let name = rest.to_lowercase().replace("__", ".");
         let source = Source::Environment(variable);
@@ -461,6 +522,17 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     if config.limits.per_minute == 0 || config.limits.per_hour == 0 {
         return wrong("limits.per_minute", "a limit of none lets nobody in");
     }
+    let observability = &config.observability;
+    if !(0.0..=1.0).contains(&observability.sample) {
+        return wrong("observability.sample", "a share from 0 to 1 is due");
+    }
+    let is_address = |text: &str| text.starts_with("http://") || text.starts_with("https://");
+    if !observability.endpoint().is_none_or(is_address) {
+        return wrong(
+            "observability.otlp_endpoint",
+            "an address is due, `http://…` or `https://…`",
+        );
+    }
     let storage = &config.storage;
     if storage != "sqlite" && !storage.starts_with("postgres://") {
         return wrong("storage", "`sqlite` or `postgres://…` is due");
@@ -570,6 +642,33 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_of_others_is_weaker_than_its_own_and_stronger_than_the_file() {
+        let usual = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://usual:4318");
+        let own = (
+            "NEURASCALE_GATEWAY_OBSERVABILITY__OTLP_ENDPOINT",
+            "http://own:4318",
+        );
+        let empty = ("OTEL_EXPORTER_OTLP_ENDPOINT", "");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(
+            &file,
+            "[observability]\notlp_endpoint = 'http://file:4318'\nsample = 1\n",
+        )
+        .unwrap();
+        for (environment, due) in [
+            (vec![usual], "http://usual:4318"),
+            (vec![usual, own], "http://own:4318"),
+            (vec![own, usual], "http://own:4318"),
+            (vec![empty], "http://file:4318"),
+        ] {
+            let loaded = load(Some(&file), words(&environment), &[]).unwrap();
+            assert_eq!(loaded.config.observability.endpoint(), Some(due));
+        }
+        assert_eq!(Config::default().observability.endpoint(), None);
+    }
+
+    #[test]
     fn slips_are_named_with_their_source() {
         for (environment, flags, due) in [
             (
@@ -585,6 +684,16 @@ mod tests {
             (vec![], words(&[("listen", "here")]), "command line"),
             (vec![], words(&[("site", "Über uns")]), "site"),
             (vec![], words(&[("storage", "mysql://x")]), "storage"),
+            (
+                vec![],
+                words(&[("observability.sample", "2")]),
+                "observability.sample",
+            ),
+            (
+                words(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")]),
+                vec![],
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+            ),
             (
                 vec![],
                 words(&[("cors_origins", "[\"*\"]")]),

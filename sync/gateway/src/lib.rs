@@ -18,6 +18,7 @@ pub mod sealing;
 pub mod service;
 pub mod state;
 mod tickets;
+pub mod traces;
 pub mod trust;
 
 pub use problem::Failure;

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use events::{RandomIds, SystemClock};
 use gateway::{
-    config::{self, Loaded},
+    config::{self, Loaded, LogFormat},
     random::Random,
     service::{Gateway, KEY_NAME, Verification, backup, bind, policies, restore, verify},
 };
@@ -256,11 +256,13 @@ fn serve(settings: &Settings) -> Result<()> {
     let loaded = settings.load()?;
     let filter = tracing_subscriber::EnvFilter::try_new(&loaded.config.log)
         .with_context(|| format!("log: {:?} is no filter", loaded.config.log))?;
-    tracing_subscriber::fmt()
-        .json()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+        .with_writer(std::io::stderr);
+    match loaded.config.observability.log_format {
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines.init(),
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("gateway")
         .enable_all()

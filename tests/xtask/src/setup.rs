@@ -128,6 +128,12 @@ const PACKAGES: &[SystemPackage] = &[
         ],
     },
     SystemPackage {
+        apt: "prometheus",
+        need: Need::Tests,
+        reason: "scrapes the gateway's metrics",
+        probe: &["prometheus", "--version"],
+    },
+    SystemPackage {
         apt: "openssl",
         need: Need::Tests,
         reason: "reads the gateway's certificates, and makes requests for them, as others would",

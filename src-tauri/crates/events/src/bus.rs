@@ -254,6 +254,7 @@ impl Publisher {
             correlation_id: context.map_or(event_id, |context| context.correlation_id),
             causation_id: context.and_then(|context| context.causation_id),
             site: None,
+            traceparent: None,
         })
     }
 

@@ -52,6 +52,8 @@ impl Maker {
             correlation_id: correlation_id.unwrap_or(event_id),
             causation_id: correlation_id,
             site: (self.count % 3 == 0).then(|| "north".to_owned()),
+            traceparent: (self.count % 2 == 0)
+                .then(|| "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         }
     }
 }

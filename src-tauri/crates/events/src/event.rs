@@ -66,6 +66,10 @@ pub struct SystemEvent {
     /// The tenant that it belongs to, where a log serves several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
+    /// The trace that it was published in (W3C Trace Context, `traceparent`): whoever handles it can go on with
+    /// that trace. It says nothing about what happened, and is no part of the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
 }
 
 /// The data of one type of event.

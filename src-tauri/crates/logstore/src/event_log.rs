@@ -37,7 +37,7 @@ impl EventLog for LogStore {
         let failed = |error| LogStoreError::database(OPERATION, error).into_log(OPERATION);
         let mut sql = String::from(
             "SELECT position, event_id, event_type, source_service, time_ns, schema_version, \
-             correlation_id, causation_id, data, site FROM events WHERE position > ?",
+             correlation_id, causation_id, data, site, traceparent FROM events WHERE position > ?",
         );
         let mut values = Arguments::default();
         values.add(int(after.0));
@@ -169,6 +169,7 @@ fn recorded(row: &SqliteRow) -> Result<RecordedEvent, LogStoreError> {
         correlation_id: uuid_of(row.try_get(6).map_err(failed)?)?,
         causation_id: causation.map(uuid_of).transpose()?,
         site: row.try_get(9).map_err(failed)?,
+        traceparent: row.try_get(10).map_err(failed)?,
         data: serde_json::from_str(data)
             .map_err(|error| corrupt(format!("data of event {position}: {error}")))?,
     };

@@ -79,6 +79,7 @@ mod tests {
             correlation_id: uuid::Uuid::from_u128(2),
             causation_id: Some(uuid::Uuid::from_u128(3)),
             site: None,
+            traceparent: None,
         };
         for (causation_id, site) in [(event.causation_id, None), (None, Some("north \"1\""))] {
             let event = SystemEvent {

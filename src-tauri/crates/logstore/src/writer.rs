@@ -36,8 +36,8 @@ const CONSTRAINT_UNIQUE: i64 = 2067;
 
 static EVENTS: Insert = Insert::new(
     "events (position, event_id, event_type, source_service, time_ns, schema_version, \
-     correlation_id, causation_id, data, site)",
-    10,
+     correlation_id, causation_id, data, site, traceparent)",
+    11,
 );
 static ENTRIES: Insert = Insert::new(
     "ledger_entries (sequence, kind, time_ns, actor, payload, previous, hash)",
@@ -362,6 +362,7 @@ impl Writer {
             correlation_id: event_id,
             causation_id: None,
             site: None,
+            traceparent: None,
             data,
         };
         let text = event.data.to_string().into();
@@ -509,7 +510,8 @@ fn bind_event(to: &mut Arguments, (position, event, data): &EventRow<'_>) {
         .add(event.correlation_id.as_bytes().to_vec())
         .add(event.causation_id.map(|id| id.as_bytes().to_vec()))
         .add(Arc::clone(data))
-        .add(event.site.clone());
+        .add(event.site.clone())
+        .add(event.traceparent.clone());
 }
 
 fn bind_entry(to: &mut Arguments, entry: &Entry) {
@@ -549,6 +551,7 @@ fn blank() -> SystemEvent {
         correlation_id: Uuid::nil(),
         causation_id: None,
         site: None,
+        traceparent: None,
     }
 }
 

@@ -30,7 +30,12 @@ use super::{
     rules::{Protocol, Target},
     tunnel,
 };
-use crate::{Failure, limits::edge as limits, random::Random};
+use crate::{
+    Failure,
+    limits::edge as limits,
+    random::Random,
+    traces::{Current, Kind, Open, TRACEPARENT},
+};
 
 /// Why an attempt brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,8 @@ struct Call {
     protocol: Protocol,
     payload: Payload,
     upgrade: Option<(OnUpgrade, OwnedSemaphorePermit)>,
+    /// The request's span, where it has one.
+    trace: Option<Current>,
 }
 
 pub(super) fn failure(status: StatusCode, code: &str, detail: &str) -> Response {
@@ -172,7 +179,8 @@ impl Proxy {
             let body = call
                 .payload
                 .take(&progress, &service.stats, self.0.options.max_body_bytes);
-            let sent = match call.request(&lease, body) {
+            let mut span = call.attempt(&lease, tried.len());
+            let sent = match call.request(&lease, body, span.as_ref()) {
                 Ok(request) => self.send(request, call.protocol, &progress).await,
                 Err(error) => {
                     tracing::debug!(%error, "a request could not be made");
@@ -184,6 +192,10 @@ impl Proxy {
                 }
             };
             let took = began.elapsed();
+            if let Some(span) = span.as_mut() {
+                said(span, &sent);
+            }
+            drop(span);
             *upstream += took;
             let now = self.0.began.elapsed();
             if let Some(outcome) = outcome(&sent) {
@@ -273,7 +285,10 @@ impl Proxy {
             keep_authorization: target.keep_authorization,
         };
         headers::describe(own, &origin);
-        headers::carry_trace(own, &self.0.random);
+        let trace = parts.extensions.remove::<Current>();
+        if trace.is_none() {
+            headers::carry_trace(own, &self.0.random);
+        }
         if trailers {
             own.insert(header::TE, HeaderValue::from_static("trailers"));
             if protocol == Protocol::Http1 {
@@ -295,6 +310,7 @@ impl Proxy {
             protocol,
             payload,
             upgrade,
+            trace,
         })
     }
 
@@ -382,9 +398,55 @@ impl Proxy {
     }
 }
 
+/// What an attempt came to, in its span.
+fn said(span: &mut Open, sent: &Result<Response<Incoming>, Missed>) {
+    match sent {
+        Ok(response) => {
+            let status = response.status();
+            span.number("http.response.status_code", status.as_u16());
+            // To who calls, a refusal is a failure as well (OpenTelemetry, HTTP spans).
+            if status.is_client_error() || status.is_server_error() {
+                span.fail();
+            }
+        }
+        Err(why) => {
+            let why = match why {
+                Missed::Connect => "connect",
+                Missed::Broke => "broke",
+                Missed::Late => "timeout",
+                Missed::Client(_) => "client",
+            };
+            span.text("error.type", why);
+            span.fail();
+        }
+    }
+}
+
 impl Call {
+    /// The span of an attempt, which the instance goes on with.
+    fn attempt(&self, lease: &Lease, attempt: usize) -> Option<Open> {
+        let mut span = self.trace.as_ref()?.begin(Kind::Client);
+        span.name(|| self.method.to_string());
+        span.text("http.request.method", self.method.as_str());
+        let instance = &lease.upstream.authority;
+        span.text("server.address", instance.host());
+        if let Some(port) = instance.port_u16() {
+            span.number("server.port", port);
+        }
+        if attempt > 1 {
+            let again = i64::try_from(attempt - 1).unwrap_or(i64::MAX);
+            span.number("http.request.resend_count", again);
+        }
+        Some(span)
+    }
+
     /// For the instance that was chosen.
-    fn request(&self, lease: &Lease, body: Body) -> Result<Request<Body>, axum::http::Error> {
+    fn request(
+        &self,
+        lease: &Lease,
+        body: Body,
+        span: Option<&Open>,
+    ) -> Result<Request<Body>, axum::http::Error> {
         let uri = Uri::builder()
             .scheme(Scheme::HTTP)
             .authority(lease.upstream.authority.clone())
@@ -398,6 +460,10 @@ impl Call {
             Protocol::Http1 | Protocol::Auto => Version::HTTP_11,
         };
         *request.headers_mut() = self.headers.clone();
+        let context = span.and_then(|span| HeaderValue::try_from(span.context().to_string()).ok());
+        if let Some(context) = context {
+            request.headers_mut().insert(TRACEPARENT, context);
+        }
         if self.protocol != Protocol::Http2 && !self.headers.contains_key(header::HOST) {
             // HTTP/1.0 asks without a host; HTTP/1.1 must have one.
             if let Ok(host) = HeaderValue::from_str(lease.upstream.authority.as_str()) {

@@ -31,7 +31,7 @@ pub struct LatencyReading {
 }
 
 impl Latency {
-    fn add(&self, took: Duration) {
+    pub(crate) fn add(&self, took: Duration) {
         let seconds = took.as_secs_f64();
         let at = LATENCY_BUCKETS_S.partition_point(|&bound| bound < seconds);
         self.buckets[at].fetch_add(1, Relaxed);
@@ -39,7 +39,7 @@ impl Latency {
         self.sum_ns.fetch_add(ns, Relaxed);
     }
 
-    fn read(&self) -> LatencyReading {
+    pub(crate) fn read(&self) -> LatencyReading {
         LatencyReading {
             buckets: std::array::from_fn(|at| self.buckets[at].load(Relaxed)),
             sum: Duration::from_nanos(self.sum_ns.load(Relaxed)),

@@ -56,6 +56,8 @@ pub(super) struct RecordedEvent {
     causation_id: Option<String>,
     #[prost(string, optional, tag = "10")]
     site: Option<String>,
+    #[prost(string, optional, tag = "11")]
+    traceparent: Option<String>,
 }
 
 impl From<&events::RecordedEvent> for RecordedEvent {
@@ -72,6 +74,7 @@ impl From<&events::RecordedEvent> for RecordedEvent {
             correlation_id: event.correlation_id.to_string(),
             causation_id: event.causation_id.map(|id| id.to_string()),
             site: event.site.clone(),
+            traceparent: event.traceparent.clone(),
         }
     }
 }

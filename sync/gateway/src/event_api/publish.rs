@@ -11,7 +11,11 @@ use super::{
     query::is_type,
     schemas::UNKNOWN_SCHEMA,
 };
-use crate::{Failure, limits::events as limits};
+use crate::{
+    Failure,
+    limits::events as limits,
+    traces::{Context, Current, Kind},
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +32,7 @@ pub(super) struct Appended {
 pub(super) async fn append(
     State(api): State<EventApi>,
     Extension(principal): Extension<Principal>,
+    current: Option<Extension<Current>>,
     Body(Batch { mut events }): Body<Batch>,
 ) -> Answer<Appended> {
     if events.len() > limits::MAX_BATCH_EVENTS {
@@ -38,7 +43,26 @@ pub(super) async fn append(
         );
         return Err(unprocessable("event.too_many", detail));
     }
+    let mut span = current.map(|Extension(current)| current.begin(Kind::Producer));
+    if let Some(span) = &mut span {
+        span.name(|| "publish events".to_owned());
+        span.text("messaging.system", "neurascale");
+        span.text("messaging.operation.type", "send");
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        span.number("messaging.batch.message_count", count);
+    }
     for (index, event) in events.iter_mut().enumerate() {
+        // Who handles it goes on with the trace of whoever published it, or else with this request's.
+        event.traceparent = match &event.traceparent {
+            None => span.as_ref().map(|span| span.context().to_string()),
+            Some(given) => {
+                let context = Context::parse(given.as_bytes()).ok_or_else(|| {
+                    let detail = format!("event {index} is refused: its traceparent is malformed");
+                    unprocessable("event.malformed", detail)
+                })?;
+                Some(context.to_string())
+            }
+        };
         // The site is the publisher's, who may say so and may not say another.
         let site = event.site.get_or_insert_with(|| principal.site.clone());
         if *site != principal.site {
@@ -57,6 +81,9 @@ pub(super) async fn append(
         })?;
     }
     let positions = api.log().append(events).await;
+    if let (Some(span), Err(_)) = (&mut span, &positions) {
+        span.fail();
+    }
     positions
         .map(|positions| Json(Appended { positions }))
         .map_err(|error: events::LogError| -> Failure { of_log(&error) })

@@ -8,4 +8,5 @@ pub mod passkeys;
 pub mod people;
 pub mod service;
 pub mod state;
+pub mod traces;
 pub mod trust;

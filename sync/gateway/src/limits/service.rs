@@ -24,6 +24,12 @@ pub const AUDIT_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 /// unnoticed.
 pub const CHECKPOINT_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 
+/// Of a request that nobody read, so many bytes are taken before it is answered, if they come within this time: a
+/// refused batch of events, not an upload.
+pub const REST_BYTES: usize = 256 * 1024;
+/// See [`REST_BYTES`].
+pub const REST_WITHIN: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Largest body of a request to the gateway's own routes, bytes.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 

@@ -12,7 +12,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use protocol::{Principal, Role};
 use uuid::Uuid;
 
-use super::{Asked, Gateway};
+use super::{Asked, Gateway, observe::seen};
 use crate::{
     Failure,
     access::{ANONYMOUS, Matched},
@@ -200,14 +200,10 @@ pub(crate) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let begun = Instant::now();
     let id = request_id(request.headers())
         .unwrap_or_else(|| gateway.ids.next(gateway.clock.now()).to_string());
     let method = request.method().as_str().to_owned();
     let Some(matched) = gateway.matched(&request) else {
-        gateway
-            .metrics
-            .count("unmatched", &method, 404, begun.elapsed());
         return answered(
             &id,
             Failure::new(
@@ -218,14 +214,9 @@ pub(crate) async fn guard(
         );
     };
     let Some(action) = matched.action else {
-        gateway
-            .metrics
-            .count(matched.path, &method, 405, begun.elapsed());
         let detail = "this path has no such method";
-        return answered(
-            &id,
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail),
-        );
+        let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail);
+        return seen(answered(&id, failure), matched.path, None);
     };
     let from = request
         .extensions()
@@ -241,14 +232,9 @@ pub(crate) async fn guard(
         .get(SITE)
         .map(|site| site.to_str().unwrap_or_default());
     if named.is_some_and(|site| !is_site(site)) {
-        gateway
-            .metrics
-            .count(matched.path, &method, 400, begun.elapsed());
         let detail = "no site is called so";
-        return answered(
-            &id,
-            Failure::new(StatusCode::BAD_REQUEST, "access.site", detail),
-        );
+        let failure = Failure::new(StatusCode::BAD_REQUEST, "access.site", detail);
+        return seen(answered(&id, failure), matched.path, None);
     }
     let own_site = known
         .as_ref()
@@ -281,7 +267,7 @@ pub(crate) async fn guard(
             .to_owned(),
         site: site.clone(),
         action,
-        method: method.clone(),
+        method,
         route: matched.path,
         allowed: refusal.is_none(),
         policies: decision.policies,
@@ -303,14 +289,9 @@ pub(crate) async fn guard(
     if let Ok(value) = HeaderValue::from_str(&id) {
         request.headers_mut().insert(REQUEST_ID, value);
     }
+    let who = request.extensions().get::<Principal>().cloned();
     let response = with_id(&id, next.run(request).await);
-    gateway.metrics.count(
-        matched.path,
-        &method,
-        response.status().as_u16(),
-        begun.elapsed(),
-    );
-    response
+    seen(response, matched.path, who.as_ref())
 }
 
 /// Does what the guard has found to be due, and puts it on record before the answer is given.

@@ -3,98 +3,196 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
 use crate::{
-    edge::{BreakerState, Proxy, RouteReading},
+    edge::{BreakerState, Latency, LatencyReading, Proxy, RouteReading},
     limits::service::LATENCY_BUCKETS_S,
+    traces::Reading,
 };
 
-/// Requests by route, method and status, and how long they took. Labels are the program's own words: a
-/// route's path as it is written, never a value in it, so that there is a bounded number of them.
+/// Requests by route, method, consumer and status, how long they took and how large they were. Labels are the
+/// program's own words and the configuration's: a route's path as it is written, never a value in it, so that there
+/// is a bounded number of them.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    series: Mutex<BTreeMap<(&'static str, &'static str), Series>>,
+    series: RwLock<BTreeMap<Key, Arc<RouteSeries>>>,
 }
 
+/// Route, method, consumer.
+type Key = (&'static str, &'static str, String);
+
+/// Figures of one route, method and consumer.
 #[derive(Debug, Default)]
-struct Series {
-    by_status: BTreeMap<u16, u64>,
-    buckets: [u64; LATENCY_BUCKETS_S.len()],
-    count: u64,
-    sum_s: f64,
+pub(crate) struct RouteSeries {
+    by_status: Mutex<BTreeMap<u16, u64>>,
+    took: Latency,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+impl RouteSeries {
+    pub(crate) fn count(&self, status: u16, took: Duration) {
+        let mut by_status = self
+            .by_status
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *by_status.entry(status).or_default() += 1;
+        drop(by_status);
+        self.took.add(took);
+    }
+
+    pub(crate) fn received(&self, bytes: u64) {
+        self.received.fetch_add(bytes, Relaxed);
+    }
+
+    pub(crate) fn sent(&self, bytes: u64) {
+        self.sent.fetch_add(bytes, Relaxed);
+    }
 }
 
 /// A method as one of few words.
-fn known(method: &str) -> &'static str {
+pub(crate) fn known(method: &str) -> &'static str {
     ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
         .into_iter()
         .find(|known| *known == method)
         .unwrap_or("other")
 }
 
+/// Begins a figure: what it is, and of which type.
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// One series of a histogram.
+fn histogram(text: &mut String, name: &str, labels: &str, reading: &LatencyReading) {
+    let mut below = 0;
+    for (bound, count) in LATENCY_BUCKETS_S.iter().zip(reading.buckets) {
+        below += count;
+        let _ = writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {below}");
+    }
+    let all: u64 = reading.buckets.iter().sum();
+    let sum = reading.sum.as_secs_f64();
+    let _ = writeln!(
+        text,
+        "{name}_bucket{{{labels},le=\"+Inf\"}} {all}\n\
+         {name}_sum{{{labels}}} {sum}\n\
+         {name}_count{{{labels}}} {all}"
+    );
+}
+
 impl Metrics {
-    pub(crate) fn count(&self, route: &'static str, method: &str, status: u16, took: Duration) {
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let series = series.entry((route, known(method))).or_default();
-        *series.by_status.entry(status).or_default() += 1;
-        let took = took.as_secs_f64();
-        if let Some(at) = LATENCY_BUCKETS_S.iter().position(|&bound| took <= bound) {
-            series.buckets[at] += 1;
+    /// The figures of requests to a route.
+    pub(crate) fn series(
+        &self,
+        route: &'static str,
+        method: &'static str,
+        consumer: &str,
+    ) -> Arc<RouteSeries> {
+        let key = (route, method, consumer.to_owned());
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = known.get(&key) {
+            return Arc::clone(series);
         }
-        series.count += 1;
-        series.sum_s += took;
+        drop(known);
+        let mut known = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(known.entry(key).or_default())
     }
 
     /// The exposition format of Prometheus, version 0.0.4; `gauges` are names, help texts and values.
-    pub(crate) fn render(&self, gauges: &[(&str, &str, f64)], proxy: &Proxy) -> String {
+    pub(crate) fn render(
+        &self,
+        gauges: &[(&str, &str, f64)],
+        proxy: &Proxy,
+        traces: Option<&Reading>,
+    ) -> String {
         let mut text = String::new();
-        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        text.push_str(
-            "# HELP neurascale_requests_total Requests by route, method and status.\n\
-             # TYPE neurascale_requests_total counter\n",
-        );
-        for ((route, method), one) in series.iter() {
-            for (status, count) in &one.by_status {
-                let _ = writeln!(
-                    text,
-                    "neurascale_requests_total{{route=\"{route}\",method=\"{method}\",code=\"{status}\"}} {count}"
-                );
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let series: Vec<_> = known
+            .iter()
+            .map(|((route, method, consumer), one)| {
+                let consumer = label(consumer);
+                let labels =
+                    format!("route=\"{route}\",method=\"{method}\",consumer=\"{consumer}\"");
+                (labels, Arc::clone(one))
+            })
+            .collect();
+        drop(known);
+        let name = "neurascale_requests_total";
+        let help = "Requests by route, method, consumer and status.";
+        head(&mut text, name, "counter", help);
+        for (labels, one) in &series {
+            let by_status = one.by_status.lock().unwrap_or_else(PoisonError::into_inner);
+            for (status, count) in by_status.iter() {
+                let _ = writeln!(text, "{name}{{{labels},code=\"{status}\"}} {count}");
             }
         }
-        text.push_str(
-            "# HELP neurascale_request_seconds Time from a request's head to its answer's.\n\
-             # TYPE neurascale_request_seconds histogram\n",
-        );
-        for ((route, method), one) in series.iter() {
-            let labels = format!("route=\"{route}\",method=\"{method}\"");
-            let mut below = 0;
-            for (bound, count) in LATENCY_BUCKETS_S.iter().zip(one.buckets) {
-                below += count;
-                let _ = writeln!(
-                    text,
-                    "neurascale_request_seconds_bucket{{{labels},le=\"{bound}\"}} {below}"
-                );
+        let name = "neurascale_request_seconds";
+        let help = "Time from a request's head to its answer's.";
+        head(&mut text, name, "histogram", help);
+        for (labels, one) in &series {
+            histogram(&mut text, name, labels, &one.took.read());
+        }
+        type Bytes = fn(&RouteSeries) -> &AtomicU64;
+        let bytes: [(&str, &str, Bytes); 2] = [
+            (
+                "neurascale_received_bytes_total",
+                "Bytes of requests' bodies.",
+                |one| &one.received,
+            ),
+            (
+                "neurascale_sent_bytes_total",
+                "Bytes of answers' bodies.",
+                |one| &one.sent,
+            ),
+        ];
+        for (name, help, figure) in bytes {
+            head(&mut text, name, "counter", help);
+            for (labels, one) in &series {
+                let _ = writeln!(text, "{name}{{{labels}}} {}", figure(one).load(Relaxed));
             }
-            let _ = writeln!(
-                text,
-                "neurascale_request_seconds_bucket{{{labels},le=\"+Inf\"}} {count}\n\
-                 neurascale_request_seconds_sum{{{labels}}} {sum}\n\
-                 neurascale_request_seconds_count{{{labels}}} {count}",
-                count = one.count,
-                sum = one.sum_s,
-            );
         }
         edge(&mut text, proxy);
+        if let Some(reading) = traces {
+            spans(&mut text, reading);
+        }
         for (name, help, value) in gauges {
-            let _ = writeln!(
-                text,
-                "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"
-            );
+            head(&mut text, name, "gauge", help);
+            let _ = writeln!(text, "{name} {value}");
         }
         text
+    }
+}
+
+/// What becomes of spans.
+fn spans(text: &mut String, reading: &Reading) {
+    for (name, kind, help, value) in [
+        (
+            "neurascale_spans_exported_total",
+            "counter",
+            "Spans that the receiver took.",
+            reading.exported,
+        ),
+        (
+            "neurascale_spans_dropped_total",
+            "counter",
+            "Spans that found no place in the queue, or that the receiver did not take.",
+            reading.dropped,
+        ),
+        (
+            "neurascale_spans_waiting",
+            "gauge",
+            "Spans that wait for being sent.",
+            reading.waiting as u64,
+        ),
+    ] {
+        head(text, name, kind, help);
+        let _ = writeln!(text, "{name} {value}");
     }
 }
 
@@ -108,10 +206,8 @@ fn label(text: &str) -> String {
 /// Calls of services: answers, and how long the service took and the gateway beside it.
 fn edge(text: &mut String, proxy: &Proxy) {
     let routes = proxy.stats().read();
-    let mut head = |name: &str, kind: &str, help: &str| {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    };
     head(
+        text,
         "neurascale_edge_answers_total",
         "counter",
         "Answers of services by class of their status.",
@@ -128,16 +224,31 @@ fn edge(text: &mut String, proxy: &Proxy) {
             );
         }
     }
-    type Figure = fn(&RouteReading) -> f64;
-    let figures: [(&str, &str, Figure); 8] = [
-        ("upstream_seconds_total", "Time that services took.", |r| {
-            r.upstream.sum.as_secs_f64()
-        }),
+    type Took = fn(&RouteReading) -> &LatencyReading;
+    let took: [(&str, &str, Took); 2] = [
         (
-            "gateway_seconds_total",
-            "Time that the gateway took beside them.",
-            |r| r.gateway.sum.as_secs_f64(),
+            "neurascale_edge_upstream_seconds",
+            "Time that services took, up to the head of their answer, all attempts together.",
+            |r| &r.upstream,
         ),
+        (
+            "neurascale_edge_gateway_seconds",
+            "Time that the gateway took beside them.",
+            |r| &r.gateway,
+        ),
+    ];
+    for (name, help, of) in took {
+        head(text, name, "histogram", help);
+        for (service, reading) in &routes {
+            let labels = format!("service=\"{}\"", label(service));
+            histogram(text, name, &labels, of(reading));
+        }
+    }
+    type Figure = fn(&RouteReading) -> f64;
+    let figures: [(&str, &str, Figure); 7] = [
+        ("broken_bodies_total", "Answers that broke off.", |r| {
+            r.broken_bodies as f64
+        }),
         ("received_bytes_total", "Bytes of requests.", |r| {
             r.bytes_in as f64
         }),
@@ -171,6 +282,17 @@ fn edge(text: &mut String, proxy: &Proxy) {
             let _ = writeln!(
                 text,
                 "neurascale_edge_{name}{{service=\"{service}\"}} {value}"
+            );
+        }
+    }
+    let name = "neurascale_edge_breaker_changes_total";
+    head(text, name, "counter", "Breakers that came to a state.");
+    for (service, reading) in &routes {
+        let service = label(service);
+        for (state, count) in ["closed", "open", "half_open"].iter().zip(reading.breakers) {
+            let _ = writeln!(
+                text,
+                "{name}{{service=\"{service}\",state=\"{state}\"}} {count}"
             );
         }
     }

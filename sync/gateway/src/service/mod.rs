@@ -10,6 +10,7 @@ mod ledger;
 mod ledger_api;
 mod map;
 mod metrics;
+mod observe;
 mod oidc_api;
 mod open;
 mod passkey_api;
@@ -19,6 +20,7 @@ mod set_up;
 mod status_api;
 mod storage;
 mod trust_api;
+mod unread;
 mod verify;
 
 pub use audit::{Asked, Audit};

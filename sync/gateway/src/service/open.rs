@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use events::{Bus, Clock, Ids};
@@ -34,6 +34,7 @@ use crate::{
     sealing::Sealer,
     state::{State, StateError},
     tickets::Tickets,
+    traces::Tracer,
     trust::{
         Authority, AuthorityError, Enrolment, ExternalIssuer, KeySet, KeySource, Keyring,
         KeyringError, Tls, TlsError, Tokens, hex,
@@ -130,6 +131,9 @@ pub struct Gateway {
     pub(crate) audit: Audit,
     pub(crate) set_up: SetUp,
     pub(crate) metrics: Metrics,
+    pub(crate) tracer: Tracer,
+    /// Told to end: serves what comes, and wants nothing new.
+    pub(crate) draining: AtomicBool,
     pub(crate) map: Map,
     pub(crate) instances: Arc<Instances>,
     _lock: fs::File,
@@ -315,9 +319,17 @@ impl Gateway {
                 .map_err(failed("naming the replica in", &audit_folder))?,
             folder: audit_folder,
         };
+        let replica = files.replica.clone();
         let audit = Audit::start(log.clone(), files, Arc::clone(&clock));
         let ledger = Ledger::new(log.clone(), &key)?;
         let routes = Routes::new(super::serve::ROUTES)?;
+        let tracer = Tracer::new(
+            config.observability.endpoint(),
+            config.observability.sample,
+            &replica,
+            Arc::clone(&clock),
+            random.clone(),
+        );
         let set_up = SetUp::new(state.clone(), random);
         Ok(Arc::new(Self {
             config,
@@ -343,6 +355,8 @@ impl Gateway {
             audit,
             set_up,
             metrics: Metrics::default(),
+            tracer,
+            draining: AtomicBool::new(false),
             map: Map::new(),
             instances,
             _lock: lock,

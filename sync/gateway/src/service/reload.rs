@@ -104,6 +104,8 @@ fn waiting(before: &Config, after: &Config) -> Vec<&'static str> {
         ("issuers", before.issuers != after.issuers),
         ("providers", before.providers != after.providers),
         ("passkeys", before.passkeys != after.passkeys),
+        ("drain_s", before.drain_s != after.drain_s),
+        ("observability", before.observability != after.observability),
     ]
     .into_iter()
     .filter_map(|(name, differs)| differs.then_some(name))

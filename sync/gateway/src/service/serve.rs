@@ -1,6 +1,11 @@
 //! The listener: TLS connections in, requests through the guard, an orderly end.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -25,7 +30,10 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 use super::{
     Gateway, account_api,
     guard::{REQUEST_ID, enforce, guard},
-    ledger_api, oidc_api, passkey_api, status_api, trust_api,
+    ledger_api,
+    observe::observe,
+    oidc_api, passkey_api, status_api, trust_api,
+    unread::take_rest,
 };
 use crate::{
     access::Route,
@@ -106,6 +114,8 @@ impl Gateway {
                 edge::rate_limit,
             ))
             .layer(middleware::from_fn_with_state(Arc::clone(self), guard))
+            .layer(middleware::from_fn_with_state(Arc::clone(self), observe))
+            .layer(middleware::from_fn(take_rest))
             .layer(self.cors())
     }
 
@@ -152,6 +162,12 @@ impl Gateway {
         Checks::start(self.discovery.clone(), replica, client)
     }
 
+    /// Says that it is about to end, and goes on serving for as long as load balancers take to hear of it.
+    async fn drain(&self) {
+        self.draining.store(true, Relaxed);
+        tokio::time::sleep(Duration::from_secs(self.config.drain_s)).await;
+    }
+
     /// Where state, keys and log lie.
     pub fn data_dir(&self) -> &std::path::Path {
         &self.config.data_dir
@@ -188,7 +204,14 @@ impl Bound {
                 issuers.map(|issuer| tokio::spawn(issuer.keys.clone().keep(client.clone())))
             })
             .collect();
-        let mut stop = std::pin::pin!(stop);
+        let sending = outside
+            .clone()
+            .and_then(|client| self.gateway.tracer.start(client));
+        let draining = Arc::clone(&self.gateway);
+        let mut stop = std::pin::pin!(async move {
+            stop.await;
+            draining.drain().await;
+        });
         loop {
             let next = async {
                 let place = Arc::clone(&places).acquire_owned().await;
@@ -228,6 +251,9 @@ impl Bound {
                 }
             }
             Err(_) => tracing::error!("connections are watched from elsewhere"),
+        }
+        if let Some(sending) = sending {
+            self.gateway.tracer.stop(sending).await;
         }
         self.gateway.close().await;
     }

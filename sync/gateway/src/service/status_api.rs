@@ -1,6 +1,6 @@
 //! How the gateway is: for load balancers, for Prometheus, for people; and its evidence.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use axum::{
     Extension, Json, Router,
@@ -51,6 +51,11 @@ async fn writable(gateway: &Gateway) -> Result<(), String> {
 }
 
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
+    if gateway.draining.load(Relaxed) {
+        let detail = "the gateway is about to end; ask another";
+        return Failure::new(StatusCode::SERVICE_UNAVAILABLE, "status.draining", detail)
+            .into_response();
+    }
     match writable(&gateway).await {
         Ok(()) => Json(json!({ "status": "ready" })).into_response(),
         Err(reason) => Failure::new(StatusCode::SERVICE_UNAVAILABLE, "status.not_ready", reason)
@@ -58,15 +63,35 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
     }
 }
 
+/// Whether the event log can be read.
+async fn readable(gateway: &Gateway) -> Result<(), String> {
+    let log = gateway.log.event_log();
+    match tokio::time::timeout(limits::READY_WITHIN, log.end()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the event log does not answer".to_owned()),
+    }
+}
+
 async fn status(State(gateway): State<Arc<Gateway>>) -> Response {
-    let database = writable(&gateway).await;
-    let dependency = |name: &str, found: &Result<(), String>| json!({ "name": name, "healthy": found.is_ok(), "reason": found.as_ref().err() });
-    let healthy = database.is_ok();
+    let (database, log) = tokio::join!(writable(&gateway), readable(&gateway));
+    let needed = |name: &str, found: &Result<(), String>| json!({ "name": name, "healthy": found.is_ok(), "needed": true, "reason": found.as_ref().err() });
+    let mut dependencies = vec![needed("database", &database), needed("event_log", &log)];
+    if let Some(reading) = gateway.tracer.read() {
+        // Nobody's request waits for it: a receiver that is away degrades nothing but the traces.
+        dependencies.push(json!({
+            "name": "otlp", "healthy": reading.healthy, "needed": false,
+            "reason": (!reading.healthy).then_some("the receiver of traces takes none"),
+            "waiting": reading.waiting, "exported": reading.exported, "dropped": reading.dropped,
+        }));
+    }
+    let healthy = database.is_ok() && log.is_ok();
     let body = json!({
         "status": if healthy { "ok" } else { "degraded" },
         "version": env!("CARGO_PKG_VERSION"),
         "index": gateway.state.last_index(),
-        "dependencies": [dependency("database", &database)],
+        "draining": gateway.draining.load(Relaxed),
+        "dependencies": dependencies,
     });
     let code = if healthy {
         StatusCode::OK
@@ -92,7 +117,10 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
             position,
         ),
     ];
-    let text = gateway.metrics.render(&gauges, &gateway.proxy);
+    let traces = gateway.tracer.read();
+    let text = gateway
+        .metrics
+        .render(&gauges, &gateway.proxy, traces.as_ref());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }
 

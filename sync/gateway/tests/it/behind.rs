@@ -9,7 +9,7 @@ use tokio::{net::TcpListener, process::Command};
 use crate::program::{Caller, Program, problem};
 
 /// Registers a service of this test that answers with what it was asked.
-async fn echo(root: &Caller, id: &str) -> tokio::task::JoinHandle<()> {
+pub(crate) async fn echo(root: &Caller, id: &str) -> tokio::task::JoinHandle<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let own = id.to_owned();
@@ -119,7 +119,7 @@ async fn a_call_reaches_a_healthy_instance_and_never_with_the_callers_token() {
         "{metrics}"
     );
     assert!(metrics.contains(
-        "neurascale_requests_total{route=\"/svc/{service}/\",method=\"GET\",code=\"200\"}"
+        "neurascale_requests_total{route=\"/svc/{service}/\",method=\"GET\",consumer=\"person\",code=\"200\"}"
     ));
     let map: Value = call("/v1/map").await.json().await.unwrap();
     let one = &map["dependencies"][0];

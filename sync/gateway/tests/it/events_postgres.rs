@@ -44,6 +44,7 @@ fn event(ids: &RandomIds, number: usize) -> SystemEvent {
         correlation_id: event_id,
         causation_id: None,
         site: None,
+        traceparent: None,
     }
 }
 

@@ -549,3 +549,28 @@ async fn a_backup_made_while_it_runs_brings_everything_back() {
     assert_is_sound(&root.entries().await);
     gateway.stop().await;
 }
+
+/// An answer that comes before the whole of its request must not end the connection behind it unannounced.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_before_the_body_has_come_leaves_the_connection_open() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let gateway = Program::start(folder.path()).await;
+    let mut open = gateway.raw().await;
+    for _ in 0..3 {
+        let head = "POST /v1/people HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                    content-length: 12\r\n\r\n";
+        open.write_all(head.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        open.write_all(b"{\"login\": 1}").await.unwrap();
+        let mut text = String::new();
+        let mut bytes = [0; 4096];
+        while !text.ends_with('}') {
+            let read = open.read(&mut bytes).await.unwrap();
+            assert!(read > 0, "the connection was closed: {text}");
+            text.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        }
+        assert!(text.starts_with("HTTP/1.1 401"), "{text}");
+    }
+    gateway.stop().await;
+}

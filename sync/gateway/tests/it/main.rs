@@ -10,6 +10,7 @@ mod event_api;
 mod events_postgres;
 mod evidence;
 mod fleet;
+mod observability;
 mod oidc;
 mod passkeys;
 mod people;

@@ -56,7 +56,8 @@ impl Program {
         Self::run(folder, command).await
     }
 
-    async fn run(folder: &Path, mut command: Command) -> Self {
+    /// As a command that a test has made.
+    pub(crate) async fn run(folder: &Path, mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -177,10 +178,20 @@ impl Program {
     }
 
     /// Asks it to end, and waits until it has.
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
+        self.ask_to_end().await;
+        self.ended().await;
+    }
+
+    /// Asks it to end.
+    pub(crate) async fn ask_to_end(&self) {
         let id = self.child.id().expect("it runs");
         let asked = Command::new("kill").arg(id.to_string()).status().await;
         assert!(asked.expect("kill").success());
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(mut self) {
         let status = timeout(Duration::from_secs(30), self.child.wait()).await;
         assert!(status.expect("it ends").expect("its status").success());
     }

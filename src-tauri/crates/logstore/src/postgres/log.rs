@@ -377,7 +377,7 @@ impl Reader {
         let failed = |error| failure(OPERATION, error).into_log(OPERATION);
         let mut sql = String::from(
             "SELECT position, event_id, event_type, source_service, time_ns, schema_version, \
-             correlation_id, causation_id, data, site FROM events WHERE position > $1",
+             correlation_id, causation_id, data, site, traceparent FROM events WHERE position > $1",
         );
         let mut values = PgArguments::default();
         let added = (|| {
@@ -434,6 +434,7 @@ fn recorded(row: &PgRow) -> Result<RecordedEvent, sqlx::Error> {
         causation_id: causation.map(|_| uuid_of(row, 7)).transpose()?,
         data: serde_json::from_str(row.try_get(8)?).map_err(decoding)?,
         site: row.try_get(9)?,
+        traceparent: row.try_get(10)?,
     };
     Ok(RecordedEvent {
         position: Position(row.try_get::<i64, _>(0)?.unsigned_abs()),

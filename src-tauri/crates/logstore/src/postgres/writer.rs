@@ -212,6 +212,7 @@ impl Writer {
             correlation_id: event_id,
             causation_id: None,
             site: None,
+            traceparent: None,
             data: data.map_err(|error| LogStoreError::corrupt(APPEND, error))?,
         })
     }
@@ -229,6 +230,8 @@ async fn call(connection: &mut PgConnection, group: &[Append]) -> Result<Appende
     })
 }
 
+const CALL: &str = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+
 /// Position of the last event before these, and theirs.
 async fn call_with(
     connection: &mut PgConnection,
@@ -238,7 +241,7 @@ async fn call_with(
     fn column<'a, T>(events: &[&'a SystemEvent], value: impl Fn(&'a SystemEvent) -> T) -> Vec<T> {
         events.iter().map(|event| value(event)).collect()
     }
-    let places: Vec<i64> = sqlx::query("SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+    let places: Vec<i64> = sqlx::query(CALL)
         .bind(column(events, |event| &event.event_id.as_bytes()[..]))
         .bind(column(events, |event| event.event_type.as_str()))
         .bind(column(events, |event| event.source_service.as_str()))
@@ -250,6 +253,7 @@ async fn call_with(
         }))
         .bind(texts)
         .bind(column(events, |event| event.site.as_deref()))
+        .bind(column(events, |event| event.traceparent.as_deref()))
         .fetch_one(connection)
         .await
         .and_then(|row| row.try_get(0))

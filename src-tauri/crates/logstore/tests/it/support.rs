@@ -41,5 +41,6 @@ pub(crate) fn event(kind: &'static str, number: u64) -> SystemEvent {
         correlation_id: Uuid::from_u128(7),
         causation_id: None,
         site: None,
+        traceparent: None,
     }
 }

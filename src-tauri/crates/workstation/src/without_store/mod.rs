@@ -96,5 +96,6 @@ pub(crate) fn event<P: Payload>(
         correlation_id: correlation,
         causation_id: None,
         site: None,
+        traceparent: None,
     })
 }

@@ -213,6 +213,7 @@ pub(super) fn step(attempt: u64) -> SystemEvent {
         correlation_id: event_id,
         causation_id: None,
         site: Some("north".into()),
+        traceparent: None,
     }
 }
 
