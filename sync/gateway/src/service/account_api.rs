@@ -21,6 +21,7 @@ use crate::{
     access::Route,
     limits::people as limits,
     people::{NewPerson, PeopleError, Person, Refreshed, SignIn, otpauth_url},
+    state::StateError,
 };
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -64,7 +65,9 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
 impl std::convert::From<PeopleError> for Failure {
     fn from(error: PeopleError) -> Self {
         let (status, code) = match &error {
-            PeopleError::Refused(_) | PeopleError::Password(_) => {
+            PeopleError::Refused(_)
+            | PeopleError::Password(_)
+            | PeopleError::State(StateError::Refused(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "people.refused")
             }
             PeopleError::Taken => (StatusCode::CONFLICT, "people.taken"),

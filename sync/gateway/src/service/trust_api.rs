@@ -20,6 +20,7 @@ use crate::{
     Failure,
     access::Route,
     limits::trust as limits,
+    state::StateError,
     trust::{
         AuthorityError, EnrolmentError, Issued, PeerCertificate, Subject, SubjectKind, TokenError,
     },
@@ -56,7 +57,9 @@ impl std::convert::From<EnrolmentError> for Failure {
         let (status, code) = match &error {
             EnrolmentError::Code => (StatusCode::FORBIDDEN, "enrolment.code"),
             EnrolmentError::Unknown => (StatusCode::FORBIDDEN, "enrolment.unknown"),
-            EnrolmentError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.refused"),
+            EnrolmentError::Refused(_) | EnrolmentError::State(StateError::Refused(_)) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.refused")
+            }
             EnrolmentError::Authority(AuthorityError::Request(_) | AuthorityError::Name(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.request")
             }

@@ -9,6 +9,7 @@ mod events_postgres;
 mod fleet;
 mod people;
 mod postgres;
+mod problems;
 mod program;
 mod replicas;
 mod rig;

@@ -262,3 +262,27 @@ async fn a_session_goes_on_with_the_token_that_is_due_and_ends_with_a_copied_one
     rig.sessions.end_all(person).await.unwrap();
     assert!(!rig.sessions.is_on(person, three.id));
 }
+
+/// A session alone must not find a code by trying them all.
+#[tokio::test]
+async fn wrong_codes_of_a_second_factor_are_waited_for_as_wrong_passwords_are() {
+    let rig = rig().await;
+    let ada = rig
+        .people
+        .enter(somebody("ada", Role::Clinician), "test", vec![])
+        .await
+        .unwrap();
+    rig.people.begin_second_factor(ada.id).await.unwrap();
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        let right = rig.people.confirm_second_factor(ada.id, "no code").await;
+        assert!(!right.unwrap());
+    }
+    // 250 ms after the first, doubled with each: 250 + 500 + 1,000 before the fourth is looked at.
+    let waited = begun.elapsed();
+    assert!(waited.as_millis() >= 1_750, "{waited:?}");
+    let begun = std::time::Instant::now();
+    let right = rig.people.sign_in("ada", secret(PASSWORD), None).await;
+    assert!(matches!(right.unwrap(), SignIn::Accepted(_)));
+    assert!(begun.elapsed().as_millis() >= 2_000, "both are one count");
+}
