@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod edge;
 pub mod event_api;
 pub mod limits;
+pub mod openapi;
 pub mod people;
 mod problem;
 pub mod random;

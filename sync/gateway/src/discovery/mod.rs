@@ -8,6 +8,7 @@ mod agent;
 mod blocking;
 mod catalog;
 mod checks;
+mod describe;
 mod durations;
 mod filter;
 mod health;
@@ -32,6 +33,8 @@ use crate::{
     access::Route,
     state::{State, StateError},
 };
+
+pub(crate) use describe::describe;
 
 pub use checks::Checks;
 pub use instances::{Instance, Instances};

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use events::{Position, SystemEvent, limits::MAX_DATA_BYTES};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{Failure, limits::events as limits};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Batch {
     events: Vec<SystemEvent>,

@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post, put},
 };
 use protocol::{Principal, Role};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -109,13 +110,14 @@ fn secret(body: Value) -> Response {
     ([("cache-control", "no-store")], Json(body)).into_response()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SetUpRequest {
+pub(super) struct SetUpRequest {
     code: String,
     login: String,
     #[serde(default)]
     display_name: String,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
 }
 
@@ -148,10 +150,11 @@ async fn set_up(
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInRequest {
+pub(super) struct SignInRequest {
     login: String,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
     #[serde(default)]
     code: Option<String>,
@@ -212,9 +215,10 @@ fn granted(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RefreshRequest {
+pub(super) struct RefreshRequest {
+    #[schemars(with = "String")]
     refresh_token: Zeroizing<String>,
 }
 
@@ -272,10 +276,12 @@ async fn me(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordRequest {
+pub(super) struct PasswordRequest {
+    #[schemars(with = "String")]
     old: Zeroizing<String>,
+    #[schemars(with = "String")]
     new: Zeroizing<String>,
     #[serde(default)]
     code: Option<String>,
@@ -328,9 +334,9 @@ async fn begin_second_factor(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CodeRequest {
+pub(super) struct CodeRequest {
     code: String,
 }
 
@@ -410,12 +416,14 @@ fn of_site(gateway: &Gateway, principal: &Principal, id: Uuid) -> Result<Person,
     Ok(person)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct EnterRequest {
+pub(super) struct EnterRequest {
     login: String,
     display_name: String,
+    #[schemars(schema_with = "crate::openapi::roles")]
     roles: Vec<Role>,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
 }
 
@@ -449,14 +457,16 @@ async fn person(
     Ok(Json(shown(&person.ok_or(PeopleError::Unknown)?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeRequest {
+pub(super) struct ChangeRequest {
     #[serde(default)]
+    #[schemars(schema_with = "crate::openapi::roles")]
     roles: Option<Vec<Role>>,
     #[serde(default)]
     disabled: Option<bool>,
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     password: Option<Zeroizing<String>>,
     #[serde(default)]
     remove_second_factor: bool,

@@ -4,6 +4,7 @@
 mod account_api;
 mod audit;
 mod backup;
+mod describe;
 mod guard;
 mod keys;
 mod map;
@@ -16,6 +17,8 @@ mod storage;
 mod trust_api;
 
 pub use audit::{Asked, Audit};
+pub(crate) use describe::describe;
+
 pub use backup::{BackupError, backup, restore};
 pub use keys::{KEY_NAME, KeyError, MainKey};
 pub use open::{Gateway, OpenError};

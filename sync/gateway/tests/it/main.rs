@@ -7,6 +7,7 @@ mod edge;
 mod event_api;
 mod events_postgres;
 mod fleet;
+mod openapi;
 mod people;
 mod postgres;
 mod problems;
