@@ -10,6 +10,7 @@ pub mod edge;
 pub mod event_api;
 pub mod limits;
 pub mod oidc;
+pub mod openapi;
 pub mod passkeys;
 pub mod people;
 mod problem;

@@ -49,6 +49,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the OpenAPI document of the HTTP API, which is kept as `sync/gateway/openapi.json`.
+    Openapi,
     /// Copy the database, encrypted, while the gateway runs or does not. Keep `gateway.key` apart from it.
     Backup(Copy),
     /// Put a backup in place of the database. What was there is kept beside it. No gateway may run.
@@ -125,6 +127,10 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 .enable_all()
                 .build()?;
             runtime.block_on(try_out.run(&config::Config::default().data_dir))
+        }
+        Command::Openapi => {
+            let document = gateway::openapi::document()?;
+            Ok(std::io::stdout().lock().write_all(document.as_bytes())?)
         }
         Command::Backup(copy) => copied(&copy, true),
         Command::Restore(copy) => copied(&copy, false),

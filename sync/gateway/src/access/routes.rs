@@ -61,6 +61,19 @@ impl Routes {
         Some(Matched { path, action })
     }
 
+    /// What a path that was matched takes, as the `Allow` header says it (RFC 9110, 10.2.1).
+    pub fn allowed(&self, matched: &Matched) -> String {
+        let found = self.paths.iter().find(|(path, _)| *path == matched.path);
+        let mut methods: Vec<_> = found
+            .into_iter()
+            .flat_map(|(_, methods)| methods.keys().copied())
+            .collect();
+        if methods.contains(&"GET") {
+            methods.push("HEAD");
+        }
+        methods.join(", ")
+    }
+
     /// Every route, by path and method.
     pub fn all(&self) -> impl Iterator<Item = Route> {
         self.paths.iter().flat_map(|(path, methods)| {
@@ -92,6 +105,8 @@ mod tests {
         assert_eq!(action("DELETE", "/v1/kv/a/b"), Some(None));
         assert_eq!(action("PATCH", "/svc/x/y"), Some(Some("service.call")));
         assert_eq!(action("GET", "/v2"), None);
+        let kv = routes.find("DELETE", "/v1/kv/a").unwrap();
+        assert_eq!(routes.allowed(&kv), "GET, PUT, HEAD");
         assert_eq!(
             routes.find("GET", "/v1/kv/a").unwrap().path,
             "/v1/kv/{*key}"

@@ -352,9 +352,10 @@ async fn report(
     discovery.reported(&asked.site, &id, status, note).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Update {
+#[schemars(rename = "CheckUpdate")]
+pub(super) struct Update {
     #[serde(default)]
     status: String,
     #[serde(default)]

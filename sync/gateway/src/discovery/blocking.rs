@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use axum::{
     extract::{FromRequestParts, Query},
     http::{HeaderMap, HeaderValue, StatusCode, request::Parts},
+    response::{IntoResponse as _, Response},
 };
 use protocol::Principal;
 
@@ -110,9 +111,11 @@ impl Discovery {
             let longest = asked.wait / limits::WAIT_JITTER_PART;
             let jitter =
                 Duration::from_nanos(u64::try_from(longest.as_nanos() * spread / 997).unwrap_or(0));
-            self.state
-                .wait(watched, asked.index, asked.wait + jitter)
-                .await;
+            let mut closing = self.closing.subscribe();
+            tokio::select! {
+                _ = self.state.wait(watched, asked.index, asked.wait + jitter) => {}
+                _ = closing.wait_for(|closing| *closing) => {}
+            }
         }
         headers(index())
     }
@@ -127,7 +130,7 @@ pub(crate) fn headers(index: u64) -> HeaderMap {
     headers
 }
 
-/// An answer for what is not there.
-pub(crate) fn absent(headers: HeaderMap) -> (StatusCode, HeaderMap) {
-    (StatusCode::NOT_FOUND, headers)
+/// An answer for what is not there; its index can be waited behind.
+pub(crate) fn absent(headers: HeaderMap) -> Response {
+    (headers, Fault::new(StatusCode::NOT_FOUND, "No such key")).into_response()
 }

@@ -139,14 +139,16 @@ async fn node(
 }
 
 /// A service within a registration names itself `Service`, not `Name`.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Register {
+#[schemars(rename = "CatalogRegister")]
+pub(super) struct Register {
     node: String,
     address: String,
     #[serde(default)]
     node_meta: Option<BTreeMap<String, String>>,
     #[serde(default)]
+    #[schemars(with = "Option<ServiceDefinition>")]
     service: Option<Value>,
     #[serde(default)]
     check: Option<CheckDefinition>,
@@ -208,8 +210,9 @@ async fn register(
     Ok(Json(true).into_response())
 }
 
-#[derive(Deserialize)]
-struct Deregister {
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "CatalogDeregister")]
+pub(super) struct Deregister {
     #[serde(rename = "Node")]
     node: String,
     #[serde(rename = "ServiceID", default)]

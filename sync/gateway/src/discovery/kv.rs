@@ -104,14 +104,14 @@ async fn look(
             }
         }
         if keys.is_empty() {
-            return Ok(absent(headers).into_response());
+            return Ok(absent(headers));
         }
         return Ok((headers, Json(keys)).into_response());
     }
     if asked.has("recurse") {
         let items = discovery.state.list(KV, &full);
         if items.is_empty() {
-            return Ok(absent(headers).into_response());
+            return Ok(absent(headers));
         }
         let items: Result<Vec<_>, _> = items.iter().map(|item| shown(&asked.site, item)).collect();
         return Ok((headers, Json(items?)).into_response());
@@ -120,7 +120,7 @@ async fn look(
         return Err(Fault::request("Missing key name"));
     }
     let Some(item) = discovery.state.get(KV, &full) else {
-        return Ok(absent(headers).into_response());
+        return Ok(absent(headers));
     };
     if asked.has("raw") {
         let value = BASE64_STANDARD
@@ -177,8 +177,8 @@ async fn write(
         } else if let Some(session) = acquire {
             let held = asked.key(session);
             if discovery.state.get(SESSIONS, &held).is_none() {
-                let text = format!("invalid session {session:?}");
-                return Err(Fault::new(StatusCode::INTERNAL_SERVER_ERROR, text));
+                // Consul says 500; but nothing has failed, and trying again does not help.
+                return Err(Fault::request(format!("invalid session {session:?}")));
             }
             match &new.session {
                 Some(holder) if holder != session => return Ok(Json(false).into_response()),

@@ -8,6 +8,7 @@ mod agent;
 mod blocking;
 mod catalog;
 mod checks;
+mod describe;
 mod durations;
 mod filter;
 mod health;
@@ -25,11 +26,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use events::{Clock, Ids};
+use tokio::sync::watch;
 
 use crate::{
+    Failure,
     access::Route,
     state::{State, StateError},
 };
+
+pub(crate) use describe::describe;
 
 pub use checks::Checks;
 pub use instances::{Instance, Instances};
@@ -49,6 +54,7 @@ pub struct Discovery {
     pub(crate) ids: Arc<dyn Ids>,
     /// The site of who brings none.
     pub(crate) site: Arc<str>,
+    closing: watch::Sender<bool>,
 }
 
 /// Routes and their actions.
@@ -100,7 +106,13 @@ impl Discovery {
             clock,
             ids,
             site: site.into(),
+            closing: watch::Sender::new(false),
         }
+    }
+
+    /// Answers every query that waits, with what there is: an orderly end of the gateway would wait for them.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
     }
 
     /// Consul's API.
@@ -115,7 +127,7 @@ impl Discovery {
     }
 }
 
-/// An error as Consul tells it: a status and a line of text, which its clients show.
+/// An error with Consul's status and words, as a problem: its clients go by the status and show the text.
 #[derive(Debug)]
 pub(crate) struct Fault(StatusCode, String);
 
@@ -131,7 +143,14 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        (self.0, self.1).into_response()
+        let code = match self.0 {
+            StatusCode::NOT_FOUND => "discovery.unknown",
+            StatusCode::CONFLICT => "discovery.conflict",
+            StatusCode::PAYLOAD_TOO_LARGE => "discovery.too_large",
+            status if status.is_client_error() => "discovery.refused",
+            _ => "discovery.unavailable",
+        };
+        Failure::new(self.0, code, self.1).into_response()
     }
 }
 

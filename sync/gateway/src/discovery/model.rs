@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
@@ -113,7 +114,7 @@ pub(crate) struct Node {
 }
 
 /// A check as clients define it, alone or within a service.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct CheckDefinition {
     #[serde(rename = "CheckID", alias = "ID", alias = "id", alias = "check_id")]
@@ -147,7 +148,7 @@ pub(crate) struct CheckDefinition {
     pub(crate) deregister_after: String,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Weights {
     pub(crate) passing: u32,
@@ -155,7 +156,7 @@ pub(crate) struct Weights {
 }
 
 /// A service as clients register it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub(crate) struct ServiceDefinition {
     #[serde(rename = "ID", alias = "id", default)]
     pub(crate) id: Option<String>,

@@ -42,10 +42,12 @@ struct Kept {
 }
 
 /// Names in both spellings: Go reads them whatever their capitals, and some clients rely on it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, rename_all = "PascalCase")]
-struct Create {
+#[schemars(rename = "SessionCreate")]
+pub(super) struct Create {
     #[serde(alias = "lockdelay", alias = "lock_delay")]
+    #[schemars(with = "Option<String>")]
     lock_delay: Option<Value>,
     #[serde(alias = "name")]
     name: String,

@@ -7,6 +7,7 @@ pub mod balance;
 mod body;
 mod breaker;
 mod budget;
+mod describe;
 mod dispatch;
 mod headers;
 mod pool;
@@ -17,6 +18,8 @@ mod rules;
 mod stats;
 mod tunnel;
 mod window;
+
+pub(crate) use describe::describe;
 
 pub use breaker::{Breaker, BreakerOptions, BreakerState, Permit};
 pub use pool::{Healthy, InstanceReading};

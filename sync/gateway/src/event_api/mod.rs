@@ -14,6 +14,7 @@
 //! has got is one value of the [`State`], changed only by who has seen its last change.
 
 mod consumers;
+mod describe;
 mod fault;
 mod grpc;
 mod page;
@@ -33,6 +34,7 @@ use events::{Bus, Clock, EventLog};
 use tokio::sync::{Semaphore, watch};
 
 use crate::{limits::events as limits, state::State};
+pub(crate) use describe::describe;
 use schemas::Schemas;
 
 /// What each route needs: method, path, action. The policy layer enforces it.

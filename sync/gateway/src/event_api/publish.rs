@@ -3,6 +3,7 @@
 use axum::{Extension, Json, extract::State};
 use events::{Position, SystemEvent, limits::MAX_DATA_BYTES};
 use protocol::Principal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -17,7 +18,7 @@ use crate::{
     traces::{Context, Current, Kind},
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Batch {
     events: Vec<SystemEvent>,

@@ -9,6 +9,7 @@ use axum::{
     Extension,
     extract::{
         State, WebSocketUpgrade,
+        ws::rejection::WebSocketUpgradeRejection,
         ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code},
     },
     http::HeaderMap,
@@ -140,8 +141,13 @@ pub(super) async fn web_socket(
     State(api): State<EventApi>,
     Extension(principal): Extension<Principal>,
     wanted: Wanted,
-    upgrade: WebSocketUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Failure> {
+    // Not 405 or 426: HTTP/2 has neither this method for it nor the header that goes with an upgrade.
+    let upgrade = upgrade.map_err(|_| {
+        let detail = "an upgrade to WebSocket over HTTP/1.1 is due";
+        bad_request("events.upgrade", detail)
+    })?;
     let open = Open::new(&api, &principal.site, &wanted, None).await?;
     Ok(upgrade
         .max_message_size(limits::MAX_PEER_MESSAGE_BYTES)

@@ -119,7 +119,8 @@ pub enum PasskeyError {
 }
 
 /// A browser's answer, as `PublicKeyCredential.toJSON()` writes it: what is read of it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PasskeyAnswerOf{R}")]
 pub struct Answer<R> {
     id: String,
     #[serde(rename = "type")]
@@ -128,7 +129,8 @@ pub struct Answer<R> {
 }
 
 /// An answer to a registration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PasskeyAttested")]
 #[serde(rename_all = "camelCase")]
 pub struct Attested {
     #[serde(rename = "clientDataJSON")]
@@ -137,7 +139,8 @@ pub struct Attested {
 }
 
 /// An answer to a sign-in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "PasskeyAsserted")]
 #[serde(rename_all = "camelCase")]
 pub struct Asserted {
     #[serde(rename = "clientDataJSON")]

@@ -330,11 +330,21 @@ impl People {
         Ok((secret, person))
     }
 
-    /// Turns the second factor on if `code` is one of its codes. Whether it is.
+    /// Turns the second factor on if `code` is one of its codes. Whether it is. Wrong codes are waited for as
+    /// wrong passwords are: whoever has an open session alone would otherwise find a code by trying them all.
     pub async fn confirm_second_factor(&self, id: Uuid, code: &str) -> Result<bool, PeopleError> {
+        let login = self.item(id)?.ok_or(PeopleError::Unknown)?.1.login;
+        tokio::time::sleep(self.patience.wait(&login, Instant::now())).await;
+        // Read after the wait, which others may have used.
         let (modified, person) = self.item(id)?.ok_or(PeopleError::Unknown)?;
-        self.use_code(modified, person, code, "people.second_factor_confirmed")
-            .await
+        let kind = "people.second_factor_confirmed";
+        let right = self.use_code(modified, person, code, kind).await?;
+        if right {
+            self.patience.succeeded(&login);
+        } else {
+            self.patience.failed(&login, Instant::now());
+        }
+        Ok(right)
     }
 
     /// Removes the second factor.

@@ -10,6 +10,7 @@ use axum::{
     routing::{get, post, put},
 };
 use protocol::{Principal, Role};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -21,6 +22,7 @@ use crate::{
     access::Route,
     limits::people as limits,
     people::{NewPerson, PeopleError, Person, Refreshed, SignIn, otpauth_url},
+    state::StateError,
 };
 
 pub(crate) const ROUTES: &[Route] = &[
@@ -64,7 +66,9 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
 impl std::convert::From<PeopleError> for Failure {
     fn from(error: PeopleError) -> Self {
         let (status, code) = match &error {
-            PeopleError::Refused(_) | PeopleError::Password(_) => {
+            PeopleError::Refused(_)
+            | PeopleError::Password(_)
+            | PeopleError::State(StateError::Refused(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "people.refused")
             }
             PeopleError::Taken => (StatusCode::CONFLICT, "people.taken"),
@@ -107,13 +111,14 @@ pub(super) fn secret(body: Value) -> Response {
     ([("cache-control", "no-store")], Json(body)).into_response()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SetUpRequest {
+pub(super) struct SetUpRequest {
     code: String,
     login: String,
     #[serde(default)]
     display_name: String,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
 }
 
@@ -146,10 +151,11 @@ async fn set_up(
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInRequest {
+pub(super) struct SignInRequest {
     login: String,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
     #[serde(default)]
     code: Option<String>,
@@ -210,9 +216,10 @@ pub(super) fn granted(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RefreshRequest {
+pub(super) struct RefreshRequest {
+    #[schemars(with = "String")]
     refresh_token: Zeroizing<String>,
 }
 
@@ -270,10 +277,12 @@ async fn me(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordRequest {
+pub(super) struct PasswordRequest {
+    #[schemars(with = "String")]
     old: Zeroizing<String>,
+    #[schemars(with = "String")]
     new: Zeroizing<String>,
     #[serde(default)]
     code: Option<String>,
@@ -338,9 +347,9 @@ async fn begin_second_factor(
     })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CodeRequest {
+pub(super) struct CodeRequest {
     code: String,
 }
 
@@ -420,12 +429,14 @@ fn of_site(gateway: &Gateway, principal: &Principal, id: Uuid) -> Result<Person,
     Ok(person)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct EnterRequest {
+pub(super) struct EnterRequest {
     login: String,
     display_name: String,
+    #[schemars(schema_with = "crate::openapi::roles")]
     roles: Vec<Role>,
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
 }
 
@@ -459,14 +470,16 @@ async fn person(
     Ok(Json(shown(&person.ok_or(PeopleError::Unknown)?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ChangeRequest {
+pub(super) struct ChangeRequest {
     #[serde(default)]
+    #[schemars(schema_with = "crate::openapi::roles")]
     roles: Option<Vec<Role>>,
     #[serde(default)]
     disabled: Option<bool>,
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     password: Option<Zeroizing<String>>,
     #[serde(default)]
     remove_second_factor: bool,

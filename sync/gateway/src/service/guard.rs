@@ -79,6 +79,32 @@ impl Gateway {
             })
     }
 
+    /// Why a request is for nothing: no such path or method, or a site that is none.
+    fn astray(
+        &self,
+        matched: Option<Matched>,
+        action: Option<&str>,
+    ) -> (Failure, Option<HeaderValue>) {
+        match (matched, action) {
+            (None, _) => {
+                let detail = "there is nothing at this path";
+                let failure = Failure::new(StatusCode::NOT_FOUND, "route.unknown", detail);
+                (failure, None)
+            }
+            (Some(matched), None) => {
+                let detail = "this path has no such method";
+                let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail);
+                let allow = HeaderValue::from_str(&self.routes.allowed(&matched));
+                (failure, allow.ok())
+            }
+            (Some(_), Some(_)) => {
+                let detail = "no site is called so";
+                let failure = Failure::new(StatusCode::BAD_REQUEST, "access.site", detail);
+                (failure, None)
+            }
+        }
+    }
+
     /// Who calls which service, as the map names them.
     fn called(&self, request: &Request, site: &str) -> Option<(String, String)> {
         let caller = request.extensions().get::<Principal>()?.consumer.clone();
@@ -188,9 +214,20 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// What the guard has found out about a request: an extension that [`enforce`] acts on.
 #[derive(Debug, Clone)]
-struct Verdict {
-    asked: Asked,
-    refusal: Option<Failure>,
+enum Verdict {
+    /// It has a route, and the audit is told of it.
+    Asked {
+        asked: Box<Asked>,
+        refusal: Option<Failure>,
+    },
+    /// There is nothing to be asked: no such path, method or site. Counted like any other, and in no audit,
+    /// which has no action for it.
+    Astray {
+        id: String,
+        failure: Failure,
+        /// What the path takes, where it is the method that does not exist.
+        allow: Option<HeaderValue>,
+    },
 }
 
 /// Finds out who asks for what and whether they may; what comes of it is [`enforce`]'s. Between the two stands
@@ -203,21 +240,7 @@ pub(crate) async fn guard(
     let id = request_id(request.headers())
         .unwrap_or_else(|| gateway.ids.next(gateway.clock.now()).to_string());
     let method = request.method().as_str().to_owned();
-    let Some(matched) = gateway.matched(&request) else {
-        return answered(
-            &id,
-            Failure::new(
-                StatusCode::NOT_FOUND,
-                "route.unknown",
-                "there is nothing at this path",
-            ),
-        );
-    };
-    let Some(action) = matched.action else {
-        let detail = "this path has no such method";
-        let failure = Failure::new(StatusCode::METHOD_NOT_ALLOWED, "route.method", detail);
-        return seen(answered(&id, failure), matched.path, None);
-    };
+    let matched = gateway.matched(&request);
     let from = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
@@ -231,11 +254,26 @@ pub(crate) async fn guard(
         .headers()
         .get(SITE)
         .map(|site| site.to_str().unwrap_or_default());
-    if named.is_some_and(|site| !is_site(site)) {
-        let detail = "no site is called so";
-        let failure = Failure::new(StatusCode::BAD_REQUEST, "access.site", detail);
-        return seen(answered(&id, failure), matched.path, None);
-    }
+    let named_well = named.is_none_or(is_site);
+    let (matched, action) = match (matched, matched.and_then(|matched| matched.action)) {
+        (Some(matched), Some(action)) if named_well => (matched, action),
+        (matched, action) => {
+            let (failure, allow) = gateway.astray(matched, action);
+            if let Some(Known { principal, .. }) = known {
+                request.extensions_mut().insert(principal);
+            }
+            let route = matched.map(|matched| matched.path);
+            let who = request.extensions().get::<Principal>().cloned();
+            let own_id = id.clone();
+            let verdict = Verdict::Astray { id, failure, allow };
+            request.extensions_mut().insert(verdict);
+            let response = with_id(&own_id, next.run(request).await);
+            return match route {
+                Some(route) => seen(response, route, who.as_ref()),
+                None => response,
+            };
+        }
+    };
     let own_site = known
         .as_ref()
         .map_or(&gateway.config.site, |known| &known.principal.site);
@@ -285,7 +323,10 @@ pub(crate) async fn guard(
             request.extensions_mut().insert(InSession(session));
         }
     }
-    request.extensions_mut().insert(Verdict { asked, refusal });
+    let asked = Box::new(asked);
+    request
+        .extensions_mut()
+        .insert(Verdict::Asked { asked, refusal });
     if let Ok(value) = HeaderValue::from_str(&id) {
         request.headers_mut().insert(REQUEST_ID, value);
     }
@@ -300,11 +341,21 @@ pub(crate) async fn enforce(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let Some(Verdict { mut asked, refusal }) = request.extensions_mut().remove::<Verdict>() else {
-        tracing::error!("a request has passed no guard");
-        let detail = "the request was not looked at";
-        return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "access.unknown", detail)
-            .into_response();
+    let (mut asked, refusal) = match request.extensions_mut().remove::<Verdict>() {
+        Some(Verdict::Asked { asked, refusal }) => (asked, refusal),
+        Some(Verdict::Astray { id, failure, allow }) => {
+            let mut response = answered(&id, failure);
+            if let Some(allow) = allow {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            return response;
+        }
+        None => {
+            tracing::error!("a request has passed no guard");
+            let detail = "the request was not looked at";
+            return Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "access.unknown", detail)
+                .into_response();
+        }
     };
     let id = asked.request_id.clone();
     let called = (asked.action == "service.call" && refusal.is_none())
@@ -322,7 +373,7 @@ pub(crate) async fn enforce(
             .count(&caller, &service, failed, begun.elapsed());
     }
     asked.status = Some(response.status().as_u16());
-    if let Err(error) = gateway.audit.tell(asked).await {
+    if let Err(error) = gateway.audit.tell(*asked).await {
         tracing::error!(%error, "the audit was not written");
         // What cannot be put on record is not done in silence.
         let detail = "the audit cannot be written; nothing is answered until it can";

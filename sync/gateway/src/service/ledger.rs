@@ -56,7 +56,8 @@ impl Ledger {
         new: u64,
     ) -> Result<Option<ConsistencyProof>, LogStoreError> {
         let ledger = self.log.ledger();
-        if old > new || new > ledger.ledger_size().await? {
+        // Of nothing everything is the beginning: there is no proof of that (RFC 6962, 2.1.2).
+        if old == 0 || old > new || new > ledger.ledger_size().await? {
             return Ok(None);
         }
         ledger.consistency_proof(old, new).await.map(Some)

@@ -4,6 +4,7 @@
 mod account_api;
 mod audit;
 mod backup;
+mod describe;
 mod guard;
 mod keys;
 mod ledger;
@@ -24,6 +25,8 @@ mod unread;
 mod verify;
 
 pub use audit::{Asked, Audit};
+pub(crate) use describe::describe;
+
 pub use backup::{BackupError, backup, restore};
 pub use keys::{KEY_NAME, KeyError, MainKey};
 pub use open::{Gateway, OpenError};

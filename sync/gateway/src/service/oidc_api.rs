@@ -67,9 +67,10 @@ async fn providers(State(gateway): State<Arc<Gateway>>) -> Json<Value> {
     Json(json!({ "providers": names.collect::<Vec<_>>() }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BeginRequest {
+#[schemars(rename = "ProviderBegin")]
+pub(super) struct BeginRequest {
     redirect_uri: String,
 }
 
@@ -86,12 +87,15 @@ async fn begin(
 }
 
 /// What the provider sent to the redirect address, and the binding that came with the beginning.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CompleteRequest {
+#[schemars(rename = "ProviderComplete")]
+pub(super) struct CompleteRequest {
     state: String,
+    #[schemars(with = "String")]
     binding: Zeroizing<String>,
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     code: Option<Zeroizing<String>>,
     #[serde(default)]
     error: Option<String>,

@@ -66,9 +66,11 @@ fn shown(passkey: &Passkey) -> Value {
     })
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct BeginRequest {
+#[schemars(rename = "PasskeyBegin")]
+pub(super) struct BeginRequest {
+    #[schemars(with = "String")]
     password: Zeroizing<String>,
     #[serde(default)]
     code: Option<String>,
@@ -84,9 +86,10 @@ async fn begin_registration(
     Ok(secret(gateway.passkeys.begin_registration(&person)?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RegisterRequest {
+#[schemars(rename = "PasskeyRegister")]
+pub(super) struct RegisterRequest {
     name: String,
     credential: Answer<Attested>,
 }
@@ -126,9 +129,10 @@ async fn begin_sign_in(State(gateway): State<Arc<Gateway>>) -> Result<Response, 
     Ok(secret(gateway.passkeys.begin_sign_in()?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInRequest {
+#[schemars(rename = "PasskeySignIn")]
+pub(super) struct SignInRequest {
     credential: Answer<Asserted>,
 }
 

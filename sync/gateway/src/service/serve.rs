@@ -105,6 +105,8 @@ impl Gateway {
             .layer(DefaultBodyLimit::max(limits::MAX_BODY_BYTES))
             // Their bodies have limits of their own.
             .merge(event_api::router(self.events.clone()))
+            // A refusal of a service behind the gateway is that service's, and passes as it is.
+            .layer(middleware::from_fn(crate::problem::plain_to_problem))
             .merge(self.proxy.router())
             // What no route has and a rule leads to: the guard lets nothing else come so far.
             .fallback(move |request: Request| async move { proxy.call(request).await })
@@ -238,6 +240,7 @@ impl Bound {
         drop(self.listener);
         // Streams and waiting fetches would never end by themselves.
         self.gateway.events.close();
+        self.gateway.discovery.close();
         upkeep.abort();
         signing.abort();
         key_sets.iter().for_each(tokio::task::JoinHandle::abort);

@@ -14,13 +14,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Gateway, map::picture};
-use crate::{Failure, access::Route, limits::service as limits};
+use crate::{Failure, access::Route, limits::service as limits, openapi};
 
 pub(crate) const ROUTES: &[Route] = &[
     ("GET", "/healthz", "status.read"),
     ("GET", "/readyz", "status.read"),
     ("GET", "/status", "status.read"),
     ("GET", "/metrics", "metrics.read"),
+    ("GET", "/openapi.json", "status.read"),
     ("GET", "/v1/audit/entries", "audit.read"),
     ("GET", "/v1/map", "map.read"),
     ("GET", "/v1/map.svg", "map.read"),
@@ -35,6 +36,7 @@ pub(crate) fn router() -> Router<Arc<Gateway>> {
         .route("/readyz", get(ready))
         .route("/status", get(status))
         .route("/metrics", get(metrics))
+        .route("/openapi.json", get(document))
         .route("/v1/audit/entries", get(entries))
         .route("/v1/map", get(map))
         .route("/v1/map.svg", get(map_picture))
@@ -122,6 +124,15 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         .metrics
         .render(&gauges, &gateway.proxy, traces.as_ref());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
+}
+
+async fn document() -> Result<Response, Failure> {
+    let document = openapi::served().map_err(|error| {
+        tracing::error!(%error, "there is no OpenAPI document");
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Failure::new(status, "openapi.unavailable", error.to_string())
+    })?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], document).into_response())
 }
 
 #[derive(Deserialize)]

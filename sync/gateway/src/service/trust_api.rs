@@ -12,6 +12,7 @@ use axum::{
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use protocol::Principal;
 use rustls::pki_types::{CertificateSigningRequestDer, pem::PemObject as _};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ use crate::{
     Failure,
     access::Route,
     limits::trust as limits,
+    state::StateError,
     trust::{
         AuthorityError, EnrolmentError, Issued, PeerCertificate, Subject, SubjectKind, TokenError,
     },
@@ -56,7 +58,9 @@ impl std::convert::From<EnrolmentError> for Failure {
         let (status, code) = match &error {
             EnrolmentError::Code => (StatusCode::FORBIDDEN, "enrolment.code"),
             EnrolmentError::Unknown => (StatusCode::FORBIDDEN, "enrolment.unknown"),
-            EnrolmentError::Refused(_) => (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.refused"),
+            EnrolmentError::Refused(_) | EnrolmentError::State(StateError::Refused(_)) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.refused")
+            }
             EnrolmentError::Authority(AuthorityError::Request(_) | AuthorityError::Name(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "enrolment.request")
             }
@@ -95,9 +99,10 @@ async fn root(State(gateway): Parts) -> Result<Response, Failure> {
     Ok(([(header::CONTENT_TYPE, "application/x-pem-file")], pem).into_response())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct CodeRequest {
+#[schemars(rename = "EnrolmentCodeRequest")]
+pub(super) struct CodeRequest {
     kind: SubjectKind,
     name: String,
     #[serde(default)]
@@ -155,17 +160,17 @@ async fn end(
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct EnrolRequest {
+pub(super) struct EnrolRequest {
     code: String,
     /// Certificate signing request, PEM.
     request: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct RenewRequest {
+pub(super) struct RenewRequest {
     /// Certificate signing request with the enrolled key, PEM.
     request: String,
 }

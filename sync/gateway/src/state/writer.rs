@@ -41,6 +41,10 @@ pub(super) fn check(ops: &[Op]) -> Result<(), StateError> {
                 limits::MAX_KEY_BYTES
             ));
         }
+        // PostgreSQL takes none within a text.
+        if key.contains('\0') {
+            return refused("a key has no character of no value (NUL)".to_owned());
+        }
         if size > limits::MAX_VALUE_BYTES {
             return refused(format!(
                 "a value of {size} bytes, of at most {}",

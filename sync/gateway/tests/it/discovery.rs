@@ -308,7 +308,10 @@ async fn a_lock_has_one_holder_and_is_let_go_of_when_its_session_ends() {
         "x",
     )
     .await;
-    assert_eq!(status, 500, "as in Consul");
+    assert_eq!(
+        status, 400,
+        "nothing has failed: Consul's 500 would be tried again"
+    );
     let gone = session(r#"{"Behavior": "delete", "TTL": "10s"}"#).await;
     put(&root, &format!("/v1/kv/gone?acquire={gone}"), "x").await;
     put(&root, &format!("/v1/session/renew/{gone}"), "").await;

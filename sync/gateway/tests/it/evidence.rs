@@ -88,8 +88,15 @@ async fn the_record_is_signed_proven_and_checked_as_a_whole() {
         .expect("nothing noted before was changed");
     let missing = problem(root.get("/v1/audit/entries/100000/proof").await).await;
     assert_eq!(missing, (404, "audit.no_entry".to_owned()));
-    let impossible = root.get("/v1/audit/consistency?old=9&new=2").await;
-    assert_eq!(problem(impossible).await.0, 404);
+    for sizes in [
+        "old=9&new=2",
+        "old=0&new=0",
+        "old=0&new=3",
+        "old=1&new=100000",
+    ] {
+        let impossible = root.get(&format!("/v1/audit/consistency?{sizes}")).await;
+        assert_eq!(problem(impossible).await.0, 404, "{sizes}");
+    }
 
     let (sound, found) = verified(folder.path()).await;
     assert!(sound && found["sound"] == true, "while it runs: {found}");

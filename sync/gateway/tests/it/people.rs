@@ -281,3 +281,27 @@ async fn a_session_that_is_to_end_does_so_however_often_it_is_refreshed() {
         Refreshed::Refused
     );
 }
+
+/// A session alone must not find a code by trying them all.
+#[tokio::test]
+async fn wrong_codes_of_a_second_factor_are_waited_for_as_wrong_passwords_are() {
+    let rig = rig().await;
+    let ada = rig
+        .people
+        .enter(somebody("ada", Role::Clinician), "test", vec![])
+        .await
+        .unwrap();
+    rig.people.begin_second_factor(ada.id).await.unwrap();
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        let right = rig.people.confirm_second_factor(ada.id, "no code").await;
+        assert!(!right.unwrap());
+    }
+    // 250 ms after the first, doubled with each: 250 + 500 + 1,000 before the fourth is looked at.
+    let waited = begun.elapsed();
+    assert!(waited.as_millis() >= 1_750, "{waited:?}");
+    let begun = std::time::Instant::now();
+    let right = rig.people.sign_in("ada", secret(PASSWORD), None).await;
+    assert!(matches!(right.unwrap(), SignIn::Accepted(_)));
+    assert!(begun.elapsed().as_millis() >= 2_000, "both are one count");
+}

@@ -19,6 +19,7 @@ use axum::{
 };
 use events::{Filter, Position, RecordedEvent};
 use protocol::Principal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -38,7 +39,7 @@ use record::{
 };
 
 /// Where a new consumer begins; an existing one goes on where it is.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Start {
     /// With the first event ever.
@@ -52,11 +53,13 @@ enum Start {
     Time(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ConsumerSettings")]
 pub(super) struct Wish {
     #[serde(default)]
     start: Start,
     #[serde(flatten)]
+    #[schemars(with = "Settings")]
     settings: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -199,7 +202,7 @@ pub(super) async fn delete(
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FetchWish {
     #[serde(default = "page_events")]
@@ -224,14 +227,14 @@ pub(super) async fn fetch(
     Fetch::new(&api, &key, max, wait).run().await.map(Json)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ack {
     lease: u64,
     positions: Vec<Position>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Nack {
     lease: u64,

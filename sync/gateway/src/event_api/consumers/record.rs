@@ -21,7 +21,7 @@ use crate::{
 pub(super) const SPACE: Space = "event_consumers";
 
 /// What a consumer is to be like.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     /// Of these types only, unless empty.
