@@ -19,7 +19,7 @@ use toml::{Table, Value};
 use crate::{
     edge::{Protocol, Rule},
     limits,
-    oidc::ProviderConfig,
+    oidc::{ProviderConfig, is_safe},
     passkeys::PasskeyConfig,
 };
 
@@ -539,9 +539,7 @@ fn sense(loaded: &Loaded) -> Result<(), ConfigError> {
     }
     for issuer in &config.issuers {
         // Whoever can change the answer on the way decides who is who.
-        let plain = issuer.jwks.starts_with("http://");
-        let loopback = ["http://127.0.0.1", "http://localhost"];
-        if plain && !loopback.iter().any(|start| issuer.jwks.starts_with(start)) {
+        if issuer.jwks.starts_with("http://") && !is_safe(&issuer.jwks) {
             return wrong(
                 "issuers",
                 "a key set is fetched over https, or read from a file",
@@ -593,6 +591,29 @@ mod tests {
             .iter()
             .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
             .collect()
+    }
+
+    #[test]
+    fn a_key_set_comes_by_a_way_that_nobody_can_change() {
+        let asked = |jwks: &str| {
+            let issuers = format!(
+                "[{{iss=\"i\",audience=\"a\",consumer=\"c\",jwks=\"{jwks}\",site=\"s\",roles=[\"clinician\"]}}]"
+            );
+            load(None, [], &words(&[("issuers", &issuers)]))
+        };
+        for safe in [
+            "https://idp.example/keys",
+            "http://localhost:1/keys",
+            "/etc/keys.json",
+        ] {
+            assert!(asked(safe).is_ok(), "{safe}");
+        }
+        for open in [
+            "http://idp.example/keys",
+            "http://localhost.evil.example/keys",
+        ] {
+            assert!(asked(open).is_err(), "{open}");
+        }
     }
 
     #[test]

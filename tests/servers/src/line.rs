@@ -49,7 +49,7 @@ impl Line {
             open: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
+        let accept = move || {
             for stream in listener.incoming().flatten() {
                 if accepting.over.load(Ordering::SeqCst) {
                     return;
@@ -59,7 +59,9 @@ impl Line {
                     join(&accepting, stream, port);
                 }
             }
-        });
+        };
+        let named = thread::Builder::new().name("line".into());
+        named.spawn(accept).expect("a thread");
         Self { address, shared }
     }
 
@@ -99,7 +101,8 @@ fn join(shared: &Arc<Shared>, near: TcpStream, port: u16) {
         let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
             return;
         };
-        thread::spawn(move || hand_on(from, to));
+        let named = thread::Builder::new().name("line".into());
+        named.spawn(move || hand_on(from, to)).expect("a thread");
     }
     open.extend([near, far]);
     // Cut meanwhile: then this one is cut as well.

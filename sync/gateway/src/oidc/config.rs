@@ -75,7 +75,7 @@ fn scopes() -> Vec<String> {
 }
 
 /// Whether nobody on the way can read or change what is said to this address.
-pub(super) fn is_safe(url: &str) -> bool {
+pub(crate) fn is_safe(url: &str) -> bool {
     let Ok(parsed) = Url::parse(url) else {
         return false;
     };

@@ -25,6 +25,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+pub(crate) use config::is_safe;
 pub use config::{GrantConfig, ProviderConfig};
 pub use provider::ProviderError;
 use provider::{Known, Provider, is_word};

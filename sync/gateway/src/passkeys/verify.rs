@@ -179,7 +179,7 @@ impl ClientData {
         if self.kind != due {
             return Err(PasskeyRefusal::OtherCeremony);
         }
-        if !party.origins.iter().any(|origin| *origin == self.origin) {
+        if !party.origins.contains(&self.origin) {
             return Err(PasskeyRefusal::OtherOrigin);
         }
         if self.cross_origin || self.top_origin.is_some() {

@@ -123,7 +123,6 @@ fn to_station(recording: &Path, own: StationKey, station: &StationKey) -> Result
         station: station.clone(),
         recovery: None,
         site: None,
-        traceparent: None,
     };
     let wrapped = rewrap(
         recording,
