@@ -310,7 +310,7 @@ async fn reloads(gateway: &Gateway, settings: &Settings) {
             };
             match reloaded {
                 Ok(waiting) if waiting.is_empty() => {
-                    tracing::warn!("the configuration was read again")
+                    tracing::warn!("the configuration was read again");
                 }
                 Ok(waiting) => tracing::warn!(
                     ?waiting,
@@ -325,7 +325,7 @@ async fn reloads(gateway: &Gateway, settings: &Settings) {
     }
     #[cfg(not(unix))]
     let _ = (gateway, settings);
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What whoever started it has to know: where it listens and, the first time, how to begin.

@@ -15,6 +15,7 @@ use ::client::{
     Call, Client, Credentials, Error, Health, Identity, IdentityError, Policy, Registration,
     Registry,
 };
+use events::{Clock as _, SystemClock};
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -30,7 +31,12 @@ fn address(gateway: &Program, path: &str) -> Url {
 fn identity(gateway: &Program, folder: &Path) -> (Identity, Arc<AtomicU64>) {
     let ahead = Arc::new(AtomicU64::new(0));
     let by = ahead.clone();
-    let clock = move || SystemTime::now() + Duration::from_secs(by.load(Ordering::SeqCst));
+    let clock = move || {
+        let now = u64::try_from(SystemClock.now().0).unwrap();
+        SystemTime::UNIX_EPOCH
+            + Duration::from_nanos(now)
+            + Duration::from_secs(by.load(Ordering::SeqCst))
+    };
     let roots = fs::read(gateway.folder.join("ca.pem")).unwrap();
     let how = (Policy::default(), 1);
     let identity = Identity::new(folder, address(gateway, "/"), &roots, how, Arc::new(clock));

@@ -14,6 +14,7 @@ use events::{
     SystemClock,
     payloads::{SessionStep, StepState},
 };
+use logstore::LedgerStore as _;
 use uuid::Uuid;
 
 use crate::support::open;
