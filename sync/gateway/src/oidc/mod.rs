@@ -11,8 +11,8 @@
 //! loses it here when they sign in again, which is due after a shift at most; until then an administrator
 //! signs them out here. Signing out here does not sign out at the provider.
 
-mod config;
 mod provider;
+mod provider_config;
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-pub(crate) use config::is_safe;
-pub use config::{GrantConfig, ProviderConfig};
 pub use provider::ProviderError;
 use provider::{Known, Provider, is_word};
+pub(crate) use provider_config::is_safe;
+pub use provider_config::{GrantConfig, ProviderConfig};
 
 use crate::{
     limits::oidc as limits,

@@ -9,7 +9,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use super::{ProviderConfig, config::is_safe};
+use super::{ProviderConfig, provider_config::is_safe};
 use crate::{
     limits::oidc as limits,
     trust::{KeySet, KeySource},

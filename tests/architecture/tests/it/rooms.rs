@@ -41,6 +41,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["signal", "recording", "dsp"]),
     ("temporal", &["workflow"]),
     ("protocol", &["events", "ledger"]),
+    // A tool of the gateway's tests and measurements: programs that others wrote, started and stopped.
+    ("test-servers", &[]),
     ("client", &["protocol"]),
     (
         "gateway",
@@ -79,6 +81,7 @@ const NOT_WIRED: &[&str] = &[
     "scope",
     "emulators",
     "driver-tests",
+    "test-servers",
 ];
 
 /// What a device driver may use; a driver never knows who records it.
